@@ -1,0 +1,41 @@
+"""POST /v1/connections/{id}/token: exchange the one-time handle; the connection becomes active."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from portico import api, deployment
+from portico.exchange import Exchanger
+
+logger = Logger()
+app = api.resolver(logger)
+
+
+def burned() -> None:
+    logger.warning("security", extra={"reason": "burned"})
+
+
+exchanger = Exchanger(
+    deployment.attempts(),
+    deployment.connections(),
+    deployment.integrator(),
+    deployment.sealer(),
+    deployment.clock,
+    burned,
+)
+
+
+@app.post("/v1/connections/<connection_id>/token")
+def exchange_token(connection_id: str) -> Response[Any]:
+    given = api.json_body(app, {"handle": str}, required=("handle",))
+    connection = exchanger.exchange(connection_id, api.owner(app), given["handle"])
+    logger.info("connection active", extra={"connection": connection.id, "generation": connection.generation})
+    return api.answer(200, connection.as_json(deployment.clock()))
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

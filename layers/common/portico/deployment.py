@@ -1,0 +1,100 @@
+"""What this deployment is made of: settings turned into stores, the vendor and the workflow.
+
+Each function imports what it makes, so that a Lambda function loads only what it uses.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from portico import config
+
+if TYPE_CHECKING:
+    from portico.adapters.attempts_table import AttemptsTable
+    from portico.adapters.connections_table import ConnectionsTable
+    from portico.adapters.kms_sealer import KmsSealer
+    from portico.adapters.onerecord import OneRecord, OneRecordDirectory, OneRecordIntegrator
+    from portico.adapters.results_bucket import ResultsBucket
+    from portico.adapters.retrievals_table import RetrievalsTable
+    from portico.adapters.workflow import Workflow
+    from portico.refresh import Refresher
+
+clock = time.time
+random = secrets.token_bytes
+
+
+def sealer() -> KmsSealer:
+    """Seals under the tokens key."""
+    from portico.adapters.kms_sealer import KmsSealer
+
+    return KmsSealer(config.required("TOKENS_KEY"))
+
+
+def attempts() -> AttemptsTable:
+    """The attempts table."""
+    from portico.adapters.attempts_table import AttemptsTable
+
+    return AttemptsTable(config.required("ATTEMPTS_TABLE"), clock)
+
+
+def connections() -> ConnectionsTable:
+    """The connections table."""
+    from portico.adapters.connections_table import ConnectionsTable
+
+    return ConnectionsTable(config.required("CONNECTIONS_TABLE"), attempts())
+
+
+def retrievals() -> RetrievalsTable:
+    """The retrievals table."""
+    from portico.adapters.retrievals_table import RetrievalsTable
+
+    return RetrievalsTable(
+        config.required("RETRIEVALS_TABLE"), connections(), clock, config.retention_seconds()
+    )
+
+
+def results() -> ResultsBucket:
+    """The results bucket."""
+    from portico.adapters.results_bucket import ResultsBucket
+
+    return ResultsBucket(config.required("RESULTS_BUCKET"), random)
+
+
+def workflow() -> Workflow:
+    """The retrieval workflow."""
+    from portico.adapters.workflow import Workflow
+
+    return Workflow(config.required("STATE_MACHINE"))
+
+
+def onerecord() -> OneRecord:
+    """HTTP to the vendor."""
+    from portico.adapters.device_secret import DeviceSecret
+    from portico.adapters.onerecord import OneRecord
+
+    return OneRecord(DeviceSecret(config.required("ONERECORD_SECRET")))
+
+
+def directory() -> OneRecordDirectory:
+    """The vendor's directory."""
+    from portico.adapters.onerecord import OneRecordDirectory
+
+    return OneRecordDirectory(onerecord(), config.required("DIRECTORY_URL"), config.redirectors())
+
+
+def integrator() -> OneRecordIntegrator:
+    """The vendor's integrator."""
+    from portico.adapters.onerecord import OneRecordIntegrator
+
+    return OneRecordIntegrator(
+        onerecord(), config.required("INTEGRATOR_URL"), config.required("DIRECTORY_URL")
+    )
+
+
+def refresher(integrator: OneRecordIntegrator) -> Refresher:
+    """Keeps tokens fresh."""
+    from portico.refresh import Refresher
+
+    return Refresher(connections(), integrator, sealer(), clock, time.sleep)

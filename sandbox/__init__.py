@@ -1,0 +1,1 @@
+"""The local world around Portico: everything outside AWS, played on loopback. Never deployed."""

@@ -1,0 +1,1 @@
+"""The patient portals behind OneRecord: login, consent, codes and tokens."""

@@ -1,0 +1,291 @@
+"""Eleanor Whitcomb, 73: a retired teacher on Medicare, right knee replaced in May 2024 and walking again."""
+
+from sandbox.records.stories import claim_lines as lines
+from sandbox.records.story import (
+    Allergy,
+    ClaimKind,
+    Clinician,
+    Drug,
+    Insurance,
+    Operation,
+    Paper,
+    Plan,
+    Problem,
+    Relative,
+    Service,
+    Shots,
+    Story,
+    yearly,
+)
+from sandbox.records.terms import CPT, RXNORM
+
+KNEE = "Osteoarthritis of right knee"
+THYROID = "Hypothyroidism"
+BONES = "Osteoporosis"
+
+STORY = Story(
+    clinic="West River Primary Care",
+    hospital="Connecticut Valley Memorial Hospital",
+    language=("en", "English"),
+    clinicians=(
+        Clinician("Samuel", "Bergeron", "MD", "446050000", "Primary care provider"),
+        Clinician("Lucía", "Monteverde", "MD", "22731001", "Orthopedic surgeon"),
+        Clinician("Grace", "Adeyemi", "DPT", "36682004", "Physiotherapist"),
+    ),
+    complaint="Medicare wellness and thyroid follow-up",
+    problems=(
+        Problem(
+            "239873007",
+            "M17.11",
+            KNEE,
+            "2017",
+            abated="2024-05-14",
+            note="Resolved by total knee replacement.",
+        ),
+        Problem("40930008", "E03.9", THYROID, "2006-02-20"),
+        Problem("64859006", "M81.0", BONES, "2019-10-01"),
+        Problem("59621000", "I10", "Essential hypertension", "2011-04-11"),
+        Problem("271737000", "D64.9", "Anemia", "2024-05-15", abated="2024-08-06", note="After surgery."),
+    ),
+    drugs=(
+        Drug(
+            "10582",
+            "levothyroxine 75 mcg tablet",
+            "Take 1 tablet by mouth on an empty stomach",
+            THYROID,
+            "2006-02-20",
+        ),
+        Drug(
+            "197361",
+            "amlodipine 5 MG Oral Tablet",
+            "Take 1 tablet by mouth once daily",
+            "Essential hypertension",
+            "2011-04-11",
+        ),
+        Drug(
+            "46041",
+            "alendronate 70 mg tablet",
+            "Take 1 tablet by mouth once a week, upright with water",
+            BONES,
+            "2019-10-08",
+        ),
+        Drug(
+            "5640",
+            "ibuprofen 400 mg tablet",
+            "Take 1 tablet by mouth three times daily with food as needed",
+            KNEE,
+            "2018-01-15",
+            "2024-05-07",
+            as_needed=True,
+        ),
+        Drug(
+            "1049221",
+            "acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet",
+            "Take 1 tablet by mouth every 6 hours as needed for pain",
+            KNEE,
+            "2024-05-14",
+            "2024-05-28",
+            as_needed=True,
+        ),
+        Drug(
+            "1364430",
+            "apixaban 2.5 mg tablet",
+            "Take 1 tablet by mouth twice daily for 14 days",
+            KNEE,
+            "2024-05-14",
+            "2024-05-28",
+            per_day=2,
+        ),
+    ),
+    shots=(
+        Shots(
+            "197",
+            "Influenza, high-dose seasonal, quadrivalent, preservative free",
+            yearly("09-24", 2020, 2023),
+            "0.7",
+        ),
+        Shots(
+            "135",
+            "Influenza, high dose seasonal, preservative-free",
+            (*yearly("10-01", 2018, 2019), *yearly("09-30", 2024, 2026)),
+        ),
+        Shots(
+            "208",
+            "COVID-19, mRNA, LNP-S, PF, 30 mcg/0.3 mL dose",
+            ("2021-02-09", "2021-03-02", "2021-10-12"),
+            "0.3",
+        ),
+        Shots("33", "Pneumococcal polysaccharide PPV23", ("2018-01-15",)),
+        Shots("187", "Zoster recombinant", ("2019-03-05", "2019-06-11")),
+        Shots("115", "Tdap", ("2017-08-22",)),
+    ),
+    operations=(
+        Operation(
+            "609588000",
+            "Total knee replacement",
+            ("2024-05-14",),
+            KNEE,
+            "Right knee, cemented, spinal anesthesia.",
+        ),
+        Operation(
+            "91251008",
+            "Physical therapy procedure",
+            (
+                "2024-05-21",
+                "2024-05-24",
+                "2024-05-28",
+                "2024-05-31",
+                "2024-06-04",
+                "2024-06-11",
+                "2024-06-18",
+                "2024-07-02",
+            ),
+            KNEE,
+        ),
+        Operation("73761001", "Colonoscopy", ("2008-03-12", "2018-03-20")),
+        Operation("24623002", "Screening mammography", yearly("02-14", 2015, 2025)),
+    ),
+    allergies=(
+        Allergy(RXNORM, "2670", "Codeine", "medication", "low", "1988", ("422587007", "Nausea"), "mild"),
+    ),
+    relatives=(
+        Relative("MTH", "Mother", (("64859006", "Osteoporosis", 68),), 88),
+        Relative("SIS", "Sister", (("254837009", "Malignant neoplasm of breast", 61),)),
+    ),
+    plans=(
+        Plan(
+            "734163000",
+            "Care plan",
+            (KNEE,),
+            "2024-05-14",
+            (("91251008", "Physical therapy procedure"), ("229065009", "Exercise therapy")),
+            "Knee bend 120 degrees by August; walk without a cane; stairs one foot after the other.",
+        ),
+    ),
+    papers=(
+        Paper(
+            "11504-8",
+            "Surgical operation note",
+            "Right total knee arthroplasty",
+            "2024-05-14",
+            "Primary right total knee arthroplasty by medial parapatellar approach. Cemented components, "
+            "tourniquet 62 minutes, blood loss 150 mL. No complication.",
+        ),
+        Paper(
+            "18842-5",
+            "Discharge summary",
+            "Discharge after knee replacement",
+            "2024-05-16",
+            "Walking 60 m with a walker, pain controlled, hemoglobin 9.8 g/dL. Home with physical therapy.",
+        ),
+        Paper(
+            "18748-4",
+            "Diagnostic imaging study",
+            "Bone density",
+            "2019-10-01",
+            "T-score lumbar spine -2.6, left femoral neck -2.3. Osteoporosis.",
+        ),
+    ),
+    panels=(("tsh", 1), ("cmp", 1), ("egfr", 1), ("cbc", 1), ("lipids", 2), ("vitamin_d", 2)),
+    levels={
+        "systolic": ((2010, 148), (2012, 134), (2026.8, 131)),
+        "diastolic": ((2010, 88), (2012, 78), (2026.8, 72)),
+        "weight": ((2010, 68.4), (2024.3, 74.2), (2026.8, 69.9)),
+        "height": ((2010, 164.0), (2026.8, 161.2)),
+        "tsh": ((2005, 3.9), (2006.1, 11.8), (2006.8, 2.4), (2026.8, 2.1)),
+        "hemoglobin": ((2010, 13.4), (2024.36, 13.1), (2024.38, 9.8), (2024.6, 12.3), (2026.8, 13.2)),
+        "pain": ((2010, 0), (2017, 3), (2024.3, 7), (2024.5, 3), (2025, 1), (2026.8, 0)),
+        "creatinine": ((2010, 0.78), (2026.8, 0.92)),
+    },
+    insurance=(
+        Insurance(
+            "Medicare",
+            "Medicare Part A",
+            "MCPOL",
+            "managed care policy",
+            "1EG4-TE5-MK73",
+            "2017-11-01",
+            covers=("institutional",),
+        ),
+        Insurance(
+            "Medicare",
+            "Medicare Part B",
+            "MCPOL",
+            "managed care policy",
+            "1EG4-TE5-MK73",
+            "2017-11-01",
+            covers=("professional",),
+        ),
+        Insurance(
+            "Medicare",
+            "Medicare Part D",
+            "DRUGPOL",
+            "drug policy",
+            "1EG4-TE5-MK73",
+            "2018-01-01",
+            covers=("pharmacy",),
+        ),
+        Insurance(
+            "Green Mountain Mutual",
+            "Green Mountain Medigap Plan G",
+            "EHCPOL",
+            "extended healthcare",
+            "GMM 552 901",
+            "2018-01-01",
+            covers=(),
+        ),
+    ),
+    claim_kinds=(
+        ClaimKind(
+            "institutional",
+            "M17.11",
+            "Unilateral primary osteoarthritis, right knee",
+            (Service(CPT, "27447", "Total knee replacement", "38450.00"),),
+            once=("2024-05-14",),
+        ),
+        ClaimKind(
+            "professional",
+            "M17.11",
+            "Unilateral primary osteoarthritis, right knee",
+            (lines.LONG_VISIT, Service(CPT, "73562", "Knee X-ray, three views", "118.00")),
+            once=("2017-06-13", "2023-09-19", "2024-04-09"),
+        ),
+        ClaimKind(
+            "professional",
+            "Z96.651",
+            "Presence of right artificial knee joint",
+            (Service(CPT, "97110", "Therapeutic exercise, 15 minutes", "64.00"),),
+            once=(
+                "2024-05-21",
+                "2024-05-24",
+                "2024-05-28",
+                "2024-05-31",
+                "2024-06-04",
+                "2024-06-11",
+                "2024-06-18",
+                "2024-07-02",
+            ),
+        ),
+        ClaimKind(
+            "professional",
+            "E03.9",
+            "Hypothyroidism, unspecified",
+            (lines.OFFICE_VISIT, lines.TSH, lines.BLOOD_DRAW),
+            6,
+        ),
+        ClaimKind(
+            "professional",
+            "M81.0",
+            "Age-related osteoporosis without current pathological fracture",
+            (Service(CPT, "77080", "Bone density scan, spine and hips", "262.00"),),
+            1,
+        ),
+        lines.pharmacy(
+            "10582", "levothyroxine 75 mcg, 90 tablets", "27.80", "E03.9", "Hypothyroidism, unspecified", 8
+        ),
+        lines.pharmacy(
+            "197361", "amlodipine 5 mg, 90 tablets", "14.30", "I10", "Essential (primary) hypertension", 8
+        ),
+        lines.FLU_SHOT,
+    ),
+)

@@ -1,0 +1,1 @@
+"""The local world: the deployed stack in an AWS emulator, and everything around it, on loopback."""
