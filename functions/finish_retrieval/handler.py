@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import deployment
+from portico import deployment, log
 from portico.failing import Failer
 from portico.task import task
 
-logger = Logger()
+logger = log.logger()
 failer = Failer(deployment.retrievals(), deployment.results(), deployment.clock)
 
 

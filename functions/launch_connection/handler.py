@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, browser, deployment, problem_page
+from portico import api, browser, deployment, log, problem_page
 from portico.returning import Launch
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 launch = Launch(deployment.attempts(), deployment.clock, deployment.random)
 

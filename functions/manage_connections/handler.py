@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, deployment
+from portico import api, deployment, log
 from portico.directory import limit_of
 from portico.disconnection import Discarding, Disconnector
 from portico.errors import NotFound
 from portico.ids import same
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 connections = deployment.connections()
 discarding = Discarding(deployment.retrievals(), deployment.results(), deployment.workflow())

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import config, deployment
+from portico import config, deployment, log
 from portico.polling import Poller
 from portico.task import task
 
-logger = Logger()
+logger = log.logger()
 poller = Poller(
     deployment.retrievals(),
     deployment.integrator(),

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, deployment
+from portico import api, deployment, log
 from portico.disconnection import Discarding
 from portico.reading import Reader
 from portico.retrieval import Status, manifest
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 results = deployment.results()
 retrievals = deployment.retrievals()

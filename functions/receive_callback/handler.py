@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, browser, deployment
+from portico import api, browser, deployment, log
 from portico.returning import Return
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 returning = Return(
     deployment.attempts(), deployment.connections(), deployment.sealer(), deployment.clock, deployment.random

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, config, deployment, prefer
+from portico import api, config, deployment, log, prefer
 from portico.fetch import Fetcher
 from portico.records_request import RecordsRequest
 from portico.requesting import Requester
 from portico.retrieval import FHIR_JSON
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 integrator = deployment.integrator()
 requester = Requester(

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import api, config, deployment
+from portico import api, config, deployment, log
 from portico.instants import rfc3339
 from portico.starting import Started, Starter
 
-logger = Logger()
+logger = log.logger()
 app = api.resolver(logger)
 starter = Starter(
     deployment.directory(),

@@ -84,14 +84,14 @@ async def _reset(request: web.Request, _fault: Fault, _reply: Reply) -> web.Stre
     return _cut(request, web.Response())
 
 
-async def _reset_mid_body(request: web.Request, _fault: Fault, reply: Reply) -> web.StreamResponse:
-    response = await _begin_and_stop_half_way(request, reply)
+async def _reset_mid_body(request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
+    response = await _begin_and_stop(request, fault, reply)
     await asyncio.sleep(0.02)
     return _cut(request, response)
 
 
-async def _truncated(request: web.Request, _fault: Fault, reply: Reply) -> web.StreamResponse:
-    response = await _begin_and_stop_half_way(request, reply)
+async def _truncated(request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
+    response = await _begin_and_stop(request, fault, reply)
     if request.transport is not None:
         request.transport.close()
     request[CUT] = True
@@ -118,12 +118,12 @@ async def _hang(request: web.Request, fault: Fault, _reply: Reply) -> web.Stream
 
 async def _gzip_bomb(request: web.Request, fault: Fault, _reply: Reply) -> web.StreamResponse:
     headers = {"Content-Encoding": "gzip"}
-    return await send(request, Reply(200, _bomb(fault.megabytes), headers=headers))
+    return await send(request, Reply(200, _bomb(fault.megabytes or 1024), headers=headers))
 
 
 async def _flood(request: web.Request, fault: Fault, _reply: Reply) -> web.StreamResponse:
     block = b" " * 2**20
-    return await send(request, Reply(200, (block for _ in range(fault.megabytes))))
+    return await send(request, Reply(200, (block for _ in range(fault.megabytes or 1024))))
 
 
 def _bomb(megabytes: int) -> Iterator[bytes]:
@@ -139,13 +139,23 @@ def _bomb(megabytes: int) -> Iterator[bytes]:
     yield packer.flush() + struct.pack("<II", checksum, megabytes * 2**20 % 2**32)
 
 
-async def _begin_and_stop_half_way(request: web.Request, reply: Reply) -> web.StreamResponse:
-    body = _whole(reply)
-    response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(len(body) + 1)})
+async def _begin_and_stop(request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
+    """Half of a reply, or the first megabytes of one that is streamed."""
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
     response.content_type = reply.content_type
     response.force_close()
+    if isinstance(reply.body, bytes):
+        response.content_length = len(reply.body) + 1
+        await response.prepare(request)
+        await response.write(reply.body[: max(1, len(reply.body) // 2)])
+        return response
     await response.prepare(request)
-    await response.write(body[: max(1, len(body) // 2)])
+    left = (fault.megabytes or 4) * 2**20
+    for piece in reply.body:
+        if left <= 0:
+            break
+        await response.write(piece)
+        left -= len(piece)
     return response
 
 

@@ -40,7 +40,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: bool = False
     retry_after: Annotated[int, msgspec.Meta(ge=0)] | None = None
     seconds: Seconds = 60.0
-    megabytes: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1024
+    megabytes: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
+    """How large a bomb or a flood is (0: 1024), or where a streamed reply is cut (0: 4)."""
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -11,13 +11,17 @@ What could be had from outside is not here: the HTTP API's body is imported thro
 
 import base64
 import contextvars
+import fcntl
 import hashlib
 import hmac
 import io
 import json
 import re
+import struct
 import sys
 import tempfile
+import termios
+import time
 import zipfile
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -29,7 +33,7 @@ from sandbox.world.http_event import as_api_gateway_sends_it
 MINISTACK_VERSION = "1.5.33"
 LAMBDA_RESPONSE_LIMIT = 6 * 1024 * 1024
 KMS_PLAINTEXT_LIMIT = 4096
-LATE_LINE_SECONDS = 0.008
+LATE_LINE_SECONDS = 0.1
 
 Json = dict[str, Any]
 principals: dict[str, str] = {}
@@ -53,6 +57,7 @@ def apply(runtime_dir: Path, own_settings: Iterable[str]) -> None:
     _answer_500_when_a_function_fails()
     _hold_state_machines_to_their_role()
     _refer_to_secrets_by_arn()
+    _start_and_stop_executions_twice()
 
 
 # --- 1. python functions --------------------------------------------------------------------------
@@ -122,7 +127,12 @@ def _run_python_on_the_runtime_interface_client(runtime_dir: Path, own_settings:
             return handler
 
         def _drain_stderr_bounded(self, first_line_wait: float = LATE_LINE_SECONDS) -> str:
-            log: str = super()._drain_stderr_bounded(first_line_wait, LATE_LINE_SECONDS / 4)
+            """What the function has written. By the time that it has answered this is in the pipe, or out of it."""
+            deadline = time.monotonic() + first_line_wait
+            while self._proc is not None and _unread(self._proc.stdout) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+            time.sleep(0.001)  # a line that has left the pipe is on its way through the reading thread
+            log: str = self._drain_stderr()
             return log
 
         def invoke(self, event: Any, request_id: str, **details: Any) -> Json:
@@ -157,6 +167,16 @@ def _run_python_on_the_runtime_interface_client(runtime_dir: Path, own_settings:
         lambda_svc._execute_function_provided_warm if is_python(func.get("config") or func) else warm
     )(func, event, request_id)
     lambda_runtime._PROVIDED_POLL = 0.01
+
+
+def _unread(pipe: Any) -> int:
+    """How many bytes wait in a pipe."""
+    try:
+        waiting: int
+        (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+        return waiting
+    except (OSError, ValueError):
+        return 0
 
 
 # --- 2. KMS ---------------------------------------------------------------------------------------
@@ -386,3 +406,37 @@ def _refer_to_secrets_by_arn() -> None:
 
     handlers["create"], handlers["update"] = created, updated
     handlers["delete"] = lambda physical_id, *args, **options: delete(name_of(physical_id), *args, **options)
+
+
+# --- 7. starting and stopping executions twice ----------------------------------------------------
+# Starting a running execution again with the same name and input answers as the first time (documented for
+# StartExecution); ministack refuses. Stopping one that has ended changes nothing and is no error: the errors
+# that StopExecution documents have none for it, and callers on AWS report success; ministack refuses.
+
+
+def _start_and_stop_executions_twice() -> None:
+    from ministack.services import stepfunctions
+
+    start, stop, executions = (
+        stepfunctions._start_execution,
+        stepfunctions._stop_execution,
+        stepfunctions._executions,
+    )
+
+    def started_again(data: Json) -> Any:
+        status, headers, body = start(data)
+        if status == 400 and json.loads(body).get("__type") == "ExecutionAlreadyExists":
+            machine = str(data["stateMachineArn"]).replace(":stateMachine:", ":execution:")
+            known = executions.get(f"{machine}:{data['name']}")
+            if known and known["status"] == "RUNNING" and known["input"] == data.get("input", "{}"):
+                answer = {"executionArn": known["executionArn"], "startDate": known["startDate"]}
+                return stepfunctions.json_response(answer)
+        return status, headers, body
+
+    def stopped_again(data: Json) -> Any:
+        known = executions.get(data.get("executionArn"))
+        if known and known["status"] != "RUNNING":
+            return stepfunctions.json_response({"stopDate": known["stopDate"]})
+        return stop(data)
+
+    stepfunctions._start_execution, stepfunctions._stop_execution = started_again, stopped_again

@@ -120,6 +120,23 @@ def test_a_connection_may_be_cut(
     assert call().status_code == 200
 
 
+@pytest.mark.parametrize("answer", ["reset-mid-body", "truncated"])
+def test_a_streamed_result_may_be_cut_after_some_megabytes(
+    client: Client, outside: Outside, connected: Connected, answer: str
+) -> None:
+    faults = [{"operation": "fetch", "answer": answer, "megabytes": 2}]
+    outside.set_scenario(connected.portal.id, profile="huge-8", faults=faults)
+    url = f"{outside.urls.integrator}/integrator/v1/fhir/resources/{connected.portal.id}"
+    received = 0
+    with (
+        pytest.raises(httpx.TransportError),
+        client.http.stream("POST", url, json=connected.asking) as reply,
+    ):
+        for piece in reply.iter_raw():
+            received += len(piece)
+    assert 0 < received < 3_000_000
+
+
 def test_a_reset_before_the_work_leaves_everything_as_it_was(
     client: Client, outside: Outside, connected: Connected
 ) -> None:

@@ -414,7 +414,7 @@ LIES = {
         "too-deep",
     ),
     "deep in the envelope": (b'{"payload":[],"a":' + DEEP + b"}", "too-deep"),
-    "deep without end": (b'{"payload":' + b"[" * 100_000, "truncated"),
+    "deep without end": (b'{"payload":' + b"[" * 100_000, "too-deep"),
     "bundles in bundles": (
         b'{"resourceType":"Bundle","entry":[{"resource":' * 10_000
         + b'{"resourceType":"Basic"}'

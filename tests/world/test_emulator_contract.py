@@ -6,6 +6,7 @@ where they must fail. The others are about what it does by itself and what we re
 
 import json
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -64,11 +65,30 @@ def test_a_function_sees_the_environment_that_lambda_gives_and_nothing_of_the_em
 
 
 def test_an_invocation_costs_little(emulator: Deployed) -> None:
-    emulator.probe("undeclared")
-    began = time.monotonic()
-    for _ in range(20):
-        emulator.probe("undeclared")
-    assert time.monotonic() - began < 0.9
+    def twenty() -> float:
+        began = time.monotonic()
+        for _ in range(20):
+            emulator.probe("undeclared")
+        return time.monotonic() - began
+
+    assert min(twenty() for _ in range(3)) < 0.9
+
+
+def test_what_a_function_writes_is_in_the_log_of_that_invocation(patched: Deployed) -> None:
+    texts = [f"line {number} of this test" for number in range(20)]
+    for text in texts:
+        patched.probe("log", text=text)
+    group = f"/aws/lambda/{patched.stack.physical_ids['ProbeFunction']}"
+    pages = patched.emulator.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    streams: dict[str, list[str]] = {}
+    for page in pages:
+        for event in page["events"]:
+            streams.setdefault(event["logStreamName"], []).append(event["message"])
+    mine = [lines for lines in streams.values() if any("of this test" in line for line in lines)]
+    assert sorted(line for lines in mine for line in lines if "of this test" in line) == sorted(texts)
+    assert all(len(lines) == 4 and lines[0].startswith("START") for lines in mine), (
+        "START, the line, END, REPORT"
+    )
 
 
 def test_a_function_that_takes_too_long_is_stopped_and_starts_anew(patched: Deployed) -> None:
@@ -229,6 +249,38 @@ def test_waits_are_as_long_as_the_scale_says(patched: Deployed) -> None:
     began = time.monotonic()
     assert json.loads(run_machine(patched, "wait")["output"]) == "told"
     assert 0.5 < time.monotonic() - began < 5
+
+
+def test_starting_a_running_execution_again_is_the_same_execution(emulator: Deployed) -> None:
+    states, name = emulator.emulator.client("stepfunctions"), uuid.uuid4().hex
+    start = {
+        "stateMachineArn": emulator.stack.outputs["StateMachineArn"],
+        "name": name,
+        "input": '{"do": "wait"}',
+    }
+    first = states.start_execution(**start)
+    try:
+        second = states.start_execution(**start)
+    except ClientError as refused:
+        pytest.fail(str(refused))
+    assert (second["executionArn"], second["startDate"]) == (first["executionArn"], first["startDate"])
+    with pytest.raises(ClientError) as caught:
+        states.start_execution(**(start | {"input": '{"do": "write"}'}))
+    assert error_code(caught) == "ExecutionAlreadyExists"
+    states.stop_execution(executionArn=first["executionArn"])
+    with pytest.raises(ClientError) as caught:
+        states.start_execution(**start)
+    assert error_code(caught) == "ExecutionAlreadyExists"
+
+
+def test_stopping_an_execution_that_has_ended_changes_nothing(emulator: Deployed) -> None:
+    ended = run_machine(emulator, "from_layer")
+    states = emulator.emulator.client("stepfunctions")
+    try:
+        states.stop_execution(executionArn=ended["executionArn"])
+    except ClientError as refused:
+        pytest.fail(str(refused))
+    assert states.describe_execution(executionArn=ended["executionArn"])["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def answer(
     return Response(
         status_code=status,
         content_type=content_type if content is not None else None,
-        body=content,
+        body="" if content is None else content,
         headers={"Cache-Control": "no-store", **(headers or {})},
         cookies=cookies,
     )

@@ -9,7 +9,7 @@ from portico.connection import Connection
 from portico.errors import Cancelled, Conflict, NotFound
 from portico.ids import same
 from portico.instants import Clock
-from portico.retrieval import Retrieval
+from portico.retrieval import Retrieval, Status
 
 
 class Attempts(Protocol):
@@ -82,8 +82,9 @@ class Discarding:
 
     def discard(self, retrieval: Retrieval) -> None:
         """The retrieval, its files and its workflow are gone. Raises StorageUnavailable."""
-        self.retrievals.cancel(retrieval)
-        self.workflow.stop(retrieval.id)
+        if retrieval.status is Status.RUNNING:
+            self.retrievals.cancel(retrieval)
+            self.workflow.stop(retrieval.id)
         self.results.delete(retrieval.prefix)
         self.retrievals.delete(retrieval.id)
 

@@ -1,7 +1,7 @@
 """Starting an attempt: a new connection, or a further login for an existing one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from portico import authorization_url, pkce, return_url, sealing
@@ -155,6 +155,7 @@ class Starter:
             preset_state=digest(state) if state else None,
             verifier=seal.close(verifier.encode()) if seal and verifier else None,
         )
+        connection = connection if reconnect else replace(connection, attempt=key)
         self._store(connection, attempt, now)
         return Started(connection, ticket, attempt.expires_at)
 

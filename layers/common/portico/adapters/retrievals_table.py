@@ -140,11 +140,10 @@ class RetrievalsTable:
 
     def cancel(self, retrieval: Retrieval) -> None:
         """A running one can no longer complete; whoever works on it finds out at its next write."""
-        if retrieval.status is Status.RUNNING:
-            with suppress(Cancelled):
-                self._write(
-                    retrieval, {"status": Status.FAILED.value, "reason": "cancelled", "transaction": None}
-                )
+        with suppress(Cancelled):
+            self._write(
+                retrieval, {"status": Status.FAILED.value, "reason": "cancelled", "transaction": None}
+            )
 
     def delete(self, retrieval_id: str) -> None:
         """Gone; a function that still works on it will find out at its next write."""
