@@ -86,6 +86,8 @@ class Emulator:
         cls, *, wait_scale: float = 1.0, runtime_dir: Path = RUNTIME_DIR, patched: bool = True
     ) -> "Emulator":
         """Start one on a free port. Requests that come before its modules are loaded wait for them."""
+        if not (runtime_dir / "awslambdaric").is_dir():
+            raise EmulatorFailed("the Lambda runtime's libraries are not installed: run `make setup`")
         command = [sys.executable, "-m", "sandbox.world.emulator_server", str(runtime_dir)]
         home = Path(tempfile.mkdtemp(prefix="portico-world-"))
         settings = OWN_SETTINGS | {"SFN_WAIT_SCALE": str(wait_scale)}

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.world import gateway
 from sandbox.world.deploy import DeployFailed, deploy
-from sandbox.world.emulator import ROOT, Emulator
+from sandbox.world.emulator import ROOT, Emulator, EmulatorFailed
 from sandbox.world.gateway import Front, PortInUse
 from sandbox.world.packaging import PackagingError
 from sandbox.world.settings import Settings
@@ -217,6 +217,11 @@ def test_ctrl_c_during_the_start_stops_it(running: subprocess.Popen[str]) -> Non
 def _home_of(emulator: int) -> Path:
     command = Path(f"/proc/{emulator}/cmdline").read_text().split("\0")
     return Path(command[command.index("sandbox.world.emulator_server") + 2])
+
+
+def test_an_emulator_without_the_lambda_runtime_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EmulatorFailed, match="make setup"):
+        Emulator.start(runtime_dir=tmp_path)
 
 
 def test_an_emulator_that_is_stopped_is_gone_with_its_files() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from isal import isal_zlib
 
 from portico.adapters import aws
+from portico.errors import StorageUnavailable
 from portico.ids import Random, base64url
 from portico.retrieval import FHIR_NDJSON, File
 
@@ -131,7 +132,9 @@ class ResultsBucket:
         with aws.errors():
             s3 = aws.client("s3")
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=f"{prefix}/"):
-                for row in page.get("Contents", []):
-                    s3.delete_object(Bucket=self.name, Key=row["Key"])
-                    deleted += 1
+                if keys := [{"Key": row["Key"]} for row in page.get("Contents", [])]:
+                    answer = s3.delete_objects(Bucket=self.name, Delete={"Objects": keys, "Quiet": True})
+                    if answer.get("Errors"):
+                        raise StorageUnavailable
+                    deleted += len(keys)
         return deleted

@@ -1,0 +1,43 @@
+"""The stand-ins for AWS, and the sandbox's OneRecord for whatever speaks to the vendor."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.outside import Outside, running
+from tests import backends
+from tests.backends import Backend
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Backend]:
+    with backends.moto() as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Backend]:
+    with backends.emulator() as backend:
+        yield backend
+
+
+@pytest.fixture(params=["moto", "emulator"])
+def aws(request: pytest.FixtureRequest) -> Backend:
+    """Each test runs against both; where they are known to differ, `differs` says so."""
+    backend: Backend = request.getfixturevalue(request.param)
+    backend.use()
+    return backend
+
+
+@pytest.fixture(scope="session")
+def _outside() -> Iterator[Outside]:
+    with running() as outside:
+        yield outside
+
+
+@pytest.fixture
+def outside(_outside: Outside) -> Iterator[Outside]:
+    """The vendor and the portals, with no scenario set and nothing counted."""
+    _outside.reset()
+    yield _outside
+    _outside.reset()
