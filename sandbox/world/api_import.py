@@ -19,7 +19,7 @@ ACCOUNT = "000000000000"
 
 
 def import_api(
-    gateway: Any, stack: "Stack", processed: Any, parameters: Mapping[str, Any], stack_id: str
+    gateway: Any, stack: "Stack", processed: Any, parameters: Mapping[str, str], stack_id: str
 ) -> None:
     """Replace the API's authorizers, integrations, routes and CORS by what its body says."""
     template = json.loads(processed) if isinstance(processed, str) else processed

@@ -61,22 +61,11 @@ def deploy(client: Client, path: Path, name: str, parameters: Mapping[str, str])
     stack = _read(client("cloudformation"), description, packaging.folders(source))
     if stack.api_id:
         processed = client("cloudformation").get_template(StackName=name, TemplateStage="Processed")
-        values = _values(source, description)
+        values = {p["ParameterKey"]: p["ParameterValue"] for p in description.get("Parameters", [])}
         api_import.import_api(
             client("apigatewayv2"), stack, processed["TemplateBody"], values, description["StackId"]
         )
     return stack
-
-
-def _values(source: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
-    """The stack's parameters as `!Ref` gives them: a CommaDelimitedList is a list."""
-    types = {name: parameter["Type"] for name, parameter in source.get("Parameters", {}).items()}
-    return {
-        given["ParameterKey"]: given["ParameterValue"].split(",")
-        if types.get(given["ParameterKey"]) == "CommaDelimitedList"
-        else given["ParameterValue"]
-        for given in description.get("Parameters", [])
-    }
 
 
 def _make_bucket(s3: Any) -> None:

@@ -130,7 +130,7 @@ class World:
             "JwtIssuer": urls.issuer,
             "ReturnUrls": ",".join(settings.allowed_return_urls(self.api)),
             "PublicBaseUrl": self.api,
-            "AppOrigins": self.api,
+            "AppOrigin": self.api,
             **({} if settings.poll_seconds is None else {"FirstPollSeconds": str(settings.poll_seconds)}),
             **settings.parameters,
         }

@@ -232,7 +232,7 @@ class JsonReader:
             self._gather(reach)
             end = self._data.rfind(boundary, self._pos, self._pos + reach) + 1
             try:
-                run = decode(b"[%b]" % self._data[self._pos + comma : end]) if end else None
+                run = decode(b"".join((b"[", memoryview(self._data)[self._pos + comma : end], b"]"))) if end else None
             except (msgspec.MsgspecError, RecursionError):
                 run = None
             if run is None:
