@@ -49,3 +49,46 @@ demo: setup ## play the whole patient journey on this machine
 
 run: setup ## the same world, stays up; PORT is the API's (8080)
 	@$(PY) -m sandbox run
+
+# --- tests and checks --------------------------------------------------------------------------
+
+WORKERS ?= 2
+
+test: setup ## pass the tests
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
+
+check: setup $(VENV)-sam/.ready ## format, lint, types, template checks, tests: what CI runs
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam validate --lint --region us-east-1
+	$(MAKE) --no-print-directory test
+
+format: setup ## put the code into the house's form
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: setup ## the benchmarks, as tables
+	@$(PY) -m benchmarks
+
+# --- AWS ---------------------------------------------------------------------------------------
+
+# Bytecode that does not depend on file times: without it Lambda would compile at every cold start.
+build: setup $(VENV)-sam/.ready ## build the stack for AWS
+	SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam build
+	$(PY) -m compileall -q --invalidation-mode unchecked-hash -s .aws-sam/build .aws-sam/build
+
+deploy: build ## deploy the stack (asks for its parameters the first time)
+	SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam deploy $(if $(wildcard samconfig.toml),,--guided)
+
+# --- housekeeping ------------------------------------------------------------------------------
+
+LOCKS := layers/common/requirements requirements/dev requirements/lambda requirements/sam requirements/uv
+
+lock: $(VENV)/bin/uv ## resolve the lock files anew
+	for lock in $(LOCKS); do $(VENV)/bin/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes \
+		--no-header --no-emit-index-url --upgrade $$lock.in -o $$lock.txt || exit 1; done
+
+clean: ## remove everything that was installed or built
+	rm -rf $(VENV) $(VENV)-sam $(LOCAL) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

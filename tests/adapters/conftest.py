@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.outside import Outside, running
 from tests import backends
+from tests.adapters.stores import Stores
 from tests.backends import Backend
 
 
@@ -41,3 +42,8 @@ def outside(_outside: Outside) -> Iterator[Outside]:
     _outside.reset()
     yield _outside
     _outside.reset()
+
+
+@pytest.fixture
+def stores(aws: Backend) -> Stores:
+    return Stores(aws)

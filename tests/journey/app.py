@@ -18,7 +18,7 @@ from sandbox.browser import Browser, Page
 from sandbox.outside import PortalInfo
 from sandbox.world.world import World
 
-PATIENT = "fhircamila"
+PATIENT = "james.okafor"
 seen: set[str] = set()
 """Every secret that any app or browser of this process has come across."""
 

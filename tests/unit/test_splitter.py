@@ -272,6 +272,7 @@ def test_an_absent_null_empty_and_present_payload_are_told_apart(text: bytes, pa
 
 
 def test_an_object_that_is_neither_envelope_nor_fhir_is_handed_over_whole() -> None:
+    assert split(b'{"Message":"An error has occurred."}')[1].payload == Payload.ABSENT
     flat = b'{"timestamp":"03-01-2022 14:33:58","status":404,"error":"Not Found","message":"no such id"}'
     for size in (1, 1000):
         assert split(flat, size) == ([], Envelope(other=flat))
@@ -328,6 +329,17 @@ def test_a_resource_above_the_cap_is_passed_over_and_told(size: int) -> None:
         Skipped("DocumentReference", len(text_of(large))),
         Skipped("Binary", len(text_of(late))),
     ]
+
+
+def test_a_cap_inside_a_number_is_no_reason_to_refuse() -> None:
+    numbers = b'{"resourceType":"Binary","n":[' + b"-12.50e+10," * 20 + b"0]}"
+    for size in range(1, 30):
+        assert split(numbers, size, max_resource=100)[1].skipped == [Skipped("Binary", len(numbers))]
+
+
+def test_a_bundle_is_no_resource_to_pass_over() -> None:
+    late = {"entry": [{"id": "1", "resource": scan(60_000)}], "resourceType": "Bundle"}
+    assert flaw(text_of(envelope(bundle([late]))), max_resource=50_000) == "too-large"
 
 
 def test_a_large_resource_passes_untouched() -> None:
@@ -415,6 +427,15 @@ LIES = {
     ),
     "deep in the envelope": (b'{"payload":[],"a":' + DEEP + b"}", "too-deep"),
     "deep without end": (b'{"payload":' + b"[" * 100_000, "too-deep"),
+    "type of nothing": (
+        b"[" + b",".join([b'{"resourceType":"Basic"}'] * 5 + [b'{"resourceType":""}'] * 5) + b"]",
+        "not-fhir",
+    ),
+    "bundles in bundles, their types late": (
+        b'{"entry":[{"resource":' * 10_000 + b"{}" + b'}],"resourceType":"Bundle"}' * 10_000,
+        "too-deep",
+    ),
+    "types in arrays in arrays": (b'{"payload":' + b"[" * 900 + b"]" * 900 + b"}", "not-fhir"),
     "bundles in bundles": (
         b'{"resourceType":"Bundle","entry":[{"resource":' * 10_000
         + b'{"resourceType":"Basic"}'

@@ -19,7 +19,6 @@ from portico.ids import owner_of
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-PROBLEMS = "https://github.com/portico-health/portico/blob/main/docs/problems.md"
 
 # error: (status, slug, title); a retrieval's own reasons are told by `RetrievalFailed`.
 _TABLE: Mapping[type[e.PorticoError], tuple[int, str, str]] = {
@@ -74,15 +73,20 @@ def status_of(error: e.PorticoError) -> tuple[int, str, str]:
 
 
 def problem(
-    status: int, slug: str, title: str, detail: str, instance: str, retry_after: int | None = None
+    app: APIGatewayHttpResolver,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    retry_after: int | None = None,
 ) -> Response[Any]:
-    """An RFC 9457 problem."""
+    """An RFC 9457 problem. Its type is an identifier (docs/problems.md explains each), its instance the request."""
     shown = {
-        "type": f"{PROBLEMS}/problems/{slug}",
+        "type": f"{base_url(app)}/problems/{slug}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": instance,
+        "instance": f"urn:request:{app.current_event.request_context.request_id}",
     }
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
     return answer(status, shown, content_type=PROBLEM, headers=headers)
@@ -110,9 +114,6 @@ def resolver(logger: Logger) -> APIGatewayHttpResolver:
     """The router of one function, with every error told as a problem."""
     app = APIGatewayHttpResolver()
 
-    def instance() -> str:
-        return f"urn:request:{app.current_event.request_context.request_id}"
-
     @app.exception_handler(e.PorticoError)  # type: ignore[untyped-decorator]
     def _ours(error: e.PorticoError) -> Response[Any]:
         status, slug, title = status_of(error)
@@ -120,7 +121,7 @@ def resolver(logger: Logger) -> APIGatewayHttpResolver:
             "refused", extra={"slug": slug, "reason": error.reason, "status": status}
         )
         retry_after = error.retry_after if isinstance(error, e.Retryable) else None
-        return problem(status, slug, title, detail(error), instance(), retry_after)
+        return problem(app, status, slug, title, detail(error), retry_after)
 
     @app.exception_handler(BrowserProblem)  # type: ignore[untyped-decorator]
     def _browser(error: BrowserProblem) -> Response[Any]:
@@ -130,11 +131,11 @@ def resolver(logger: Logger) -> APIGatewayHttpResolver:
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def _unexpected(error: Exception) -> Response[Any]:
         logger.error("unexpected", extra=defect(error))
-        return problem(500, "internal", "Something went wrong", "The request was not completed.", instance())
+        return problem(app, 500, "internal", "Something went wrong", "The request was not completed.")
 
     @app.not_found
     def _not_found(_: NotFoundError) -> Response[Any]:
-        return problem(404, "not-found", "Not found", "There is no such route.", instance())
+        return problem(app, 404, "not-found", "Not found", "There is no such route.")
 
     return app
 

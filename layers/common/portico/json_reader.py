@@ -9,19 +9,17 @@ checked to be JSON; what is skipped is checked to be balanced.
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from io import BytesIO
 from typing import Final
 
 import msgspec
 
 from portico.errors import ResultMalformed
+from portico.json_text import LONGEST_TOKEN, Flaw, Recording, check, decode_text, decoded
 
 END: Final = -1
 QUOTE, COMMA, COLON, BACKSLASH = b'",:\\'
 OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT = b"[]{}"
 
-LONGEST_TOKEN: Final = 4096
 DEEPEST: Final = 1000
 LARGEST_RUN: Final = 128 * 1024
 LARGEST_IGNORED: Final = 1024 * 1024
@@ -40,44 +38,6 @@ _WHOLE_ESCAPES = re.compile(
     rb'(?:[^"\\]++|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89abAB])....|\\[^u])*+', re.DOTALL
 )
 _LONGEST_ESCAPE: Final = len(rb"\ud83d\ude00")
-
-
-class Flaw(StrEnum):
-    """What can be wrong with a result: the vocabulary of `ResultMalformed.why`."""
-
-    TRUNCATED = "truncated"
-    NOT_JSON = "not-json"
-    NOT_UTF8 = "not-utf-8"
-    DUPLICATE_MEMBER = "duplicate-member"
-    TOO_DEEP = "too-deep"
-    TOO_LARGE = "too-large"
-    NOT_FHIR = "not-fhir"
-
-
-class Recording:
-    """The bytes of one value as they pass by; let go once they are more than `limit`, but still counted."""
-
-    __slots__ = ("_held", "_limit", "size", "start")
-
-    def __init__(self, start: int, limit: int) -> None:
-        self.start = start
-        self.size = 0
-        self._limit = limit
-        self._held: BytesIO | None = BytesIO()
-
-    def add(self, text: bytes) -> None:
-        self.size += len(text)
-        if self._held is None:
-            return
-        if self.size <= self._limit:
-            self._held.write(text)
-        else:
-            _check_beginning(self._held.getvalue())
-            self._held = None
-
-    def bytes(self) -> bytes | None:
-        """Everything recorded, without a second copy of it in memory; None when it was too much."""
-        return None if self._held is None else self._held.getvalue()
 
 
 class JsonReader:
@@ -142,7 +102,7 @@ class JsonReader:
         self._pos = string.end()
         if len(string[0]) > LONGEST_TOKEN:
             raise ResultMalformed(Flaw.TOO_LARGE)
-        return decoded(string[0], _decode_text)
+        return decoded(string[0], decode_text)
 
     def scalar(self) -> bytes:
         """A number, true, false or null."""
@@ -232,7 +192,11 @@ class JsonReader:
             self._gather(reach)
             end = self._data.rfind(boundary, self._pos, self._pos + reach) + 1
             try:
-                run = decode(b"".join((b"[", memoryview(self._data)[self._pos + comma : end], b"]"))) if end else None
+                run = (
+                    decode(b"".join((b"[", memoryview(self._data)[self._pos + comma : end], b"]")))
+                    if end
+                    else None
+                )
             except (msgspec.MsgspecError, RecursionError):
                 run = None
             if run is None:
@@ -250,7 +214,7 @@ class JsonReader:
             if end > self._pos:
                 piece = self._data[self._pos : end]
                 self._pos = end
-                yield decoded(b'"%b"' % piece, _decode_text).encode()
+                yield decoded(b'"%b"' % piece, decode_text).encode()
             elif end < len(self._data) and self._data[end] == QUOTE:
                 self._pos += 1
                 return
@@ -360,30 +324,3 @@ class JsonReader:
     def _between(self) -> re.Match[bytes] | None:
         self._gather(LONGEST_TOKEN)
         return _BETWEEN.match(self._data, self._pos)
-
-
-check: Final = msgspec.json.Decoder(msgspec.Raw).decode
-_decode_text: Final = msgspec.json.Decoder(str).decode
-
-
-def decoded[T](text: bytes, decode: Callable[[bytes], T]) -> T:
-    """The text decoded; what the decoder says about it is turned into a reason."""
-    try:
-        return decode(text)
-    except msgspec.ValidationError:
-        raise ResultMalformed(Flaw.NOT_FHIR) from None
-    except msgspec.DecodeError:
-        raise ResultMalformed(Flaw.NOT_JSON) from None
-    except RecursionError:
-        raise ResultMalformed(Flaw.TOO_DEEP) from None
-
-
-def _check_beginning(text: bytes) -> None:
-    """Whether a text too long to be held could still become JSON: its beginning must fail at its end only."""
-    try:
-        check(text)
-    except RecursionError:
-        raise ResultMalformed(Flaw.TOO_DEEP) from None
-    except msgspec.DecodeError as error:
-        if "truncated" not in str(error):
-            raise ResultMalformed(Flaw.NOT_JSON) from None

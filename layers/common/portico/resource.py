@@ -35,7 +35,7 @@ class Typed(msgspec.Struct, gc=False):
     resourceType: str  # noqa: N815 - FHIR's name
 
 
-typed: Final = msgspec.json.Decoder(Typed).decode
+typed_only: Final = msgspec.json.Decoder(Typed).decode
 
 
 def is_on_one_line(text: bytes) -> bool:

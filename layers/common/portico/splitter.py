@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from enum import Enum, auto
 from functools import partial
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -26,12 +26,11 @@ from portico.json_reader import (
     OPEN_ARRAY,
     OPEN_OBJECT,
     QUOTE,
-    Flaw,
     JsonReader,
-    Recording,
-    decoded,
 )
-from portico.resource import SHALLOW, Resource, Typed, is_on_one_line, nests_too_deep, on_one_line, typed
+from portico.json_text import Flaw, Recording, decoded
+from portico.resource import SHALLOW, Resource, nests_too_deep, on_one_line, typed_only
+from portico.resource_run import Run, run_of_entries, run_of_resources
 
 MEBIBYTE: Final = 1024 * 1024
 LARGEST_RESOURCE: Final = 96 * MEBIBYTE
@@ -74,24 +73,8 @@ class _Bundle(msgspec.Struct):
     next_link: bool = False
 
 
-class _Entry(msgspec.Struct, gc=False):
-    resource: msgspec.Raw = msgspec.Raw()
-
-
-class _TypedEntry(msgspec.Struct, gc=False):
-    resource: Typed | None = None
-
-
 class _Link(msgspec.Struct, gc=False):
     relation: str = ""
-
-
-class _Run(NamedTuple):
-    """Items of an array, each as its text and as its type; None is an item without a resource."""
-
-    raw: list[msgspec.Raw]
-    typed: list[Typed | None]
-    on_one_line: bool
 
 
 # The walk hands out resources by the run: through its many levels a resource each would cost as much as JSON.
@@ -99,20 +82,7 @@ type _Steps[T] = Generator[Iterable[Resource], None, T]
 
 _text: Final = msgspec.json.Decoder(str | int | None).decode
 _links: Final = msgspec.json.Decoder(list[_Link]).decode
-_raw_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_typed_items: Final = msgspec.json.Decoder(list[Typed | None]).decode
-_raw_entries: Final = msgspec.json.Decoder(list[_Entry]).decode
-_typed_entries: Final = msgspec.json.Decoder(list[_TypedEntry]).decode
 _resource: Final[Callable[[tuple[str, bytes]], Resource]] = partial(tuple.__new__, Resource)
-
-
-def _run_of_resources(text: bytes) -> _Run:
-    return _Run(_raw_items(text), _typed_items(text), is_on_one_line(text))
-
-
-def _run_of_entries(text: bytes) -> _Run:
-    raw = [entry.resource for entry in _raw_entries(text)]
-    return _Run(raw, [entry.resource for entry in _typed_entries(text)], is_on_one_line(text))
 
 
 class Splitter:
@@ -169,7 +139,7 @@ class Splitter:
     def _array(self, reader: JsonReader) -> _Steps[Payload]:
         reader.enter()
         empty = reader.peek() == CLOSE_ARRAY
-        yield from self._items(reader, self._item, _run_of_resources)
+        yield from self._items(reader, self._item, run_of_resources)
         return Payload.EMPTY if empty else Payload.PRESENT
 
     def _object(self, reader: JsonReader, place: _Place) -> _Steps[Payload]:
@@ -195,9 +165,7 @@ class Splitter:
                 yield from self._members_of_bundle(reader, bundle)
             case _Kind.BUNDLE_INSIDE_FIRST_ENTRY:
                 reader.forget(recording)
-                yield from self._members_of_entry(reader, name)
-                yield from self._items(reader, self._entry, _run_of_entries)
-                yield from self._members_of_bundle(reader, bundle)
+                yield from self._members_of_bundle(reader, bundle, inside=name)
         return Payload.PRESENT
 
     def _recognise(self, reader: JsonReader, place: _Place, bundle: _Bundle) -> tuple[_Kind, str]:
@@ -209,7 +177,7 @@ class Splitter:
                 return self._kind_of(resource_type := reader.text(), bundle), resource_type
             if place is _Place.ROOT and name in _ENVELOPE:
                 return _Kind.ENVELOPE, name
-            if place is not _Place.ITEM and name[:1].isupper():
+            if name[:1].isupper() and self._may_be_type(reader, place):
                 return _Kind.ARRAYS_BY_TYPE, name
             if name == "entry":
                 bundle.entries = True
@@ -220,6 +188,11 @@ class Splitter:
             else:
                 reader.ignore()
         return kind, ""
+
+    def _may_be_type(self, reader: JsonReader, place: _Place) -> bool:
+        """Whether a name like a type's is one; an error without an envelope may have such names, too."""
+        holds = reader.peek() in (OPEN_ARRAY, OPEN_OBJECT)
+        return place is _Place.PAYLOAD or (place is _Place.ROOT and holds)
 
     def _kind_of(self, resource_type: str, bundle: _Bundle) -> _Kind:
         if resource_type != "Bundle":
@@ -282,10 +255,16 @@ class Splitter:
             else:
                 yield from self._item(reader)
 
-    def _members_of_bundle(self, reader: JsonReader, bundle: _Bundle) -> _Steps[None]:
+    def _members_of_bundle(
+        self, reader: JsonReader, bundle: _Bundle, inside: str | None = None
+    ) -> _Steps[None]:
+        """What is left of a Bundle; `inside` is the name last read when that is its first entry's."""
         self._level += 1
         if self._level > DEEPEST_BUNDLE:
             raise ResultMalformed(Flaw.TOO_DEEP)
+        if inside is not None:
+            yield from self._members_of_entry(reader, inside)
+            yield from self._items(reader, self._entry, run_of_entries)
         while (name := reader.name()) is not None:
             if name == "resourceType":
                 if bundle.typed:
@@ -323,7 +302,7 @@ class Splitter:
     def _entries(self, reader: JsonReader) -> _Steps[None]:
         if reader.peek() == OPEN_ARRAY:
             reader.enter()
-            yield from self._items(reader, self._entry, _run_of_entries)
+            yield from self._items(reader, self._entry, run_of_entries)
         elif reader.value(LARGEST_MEMBER) != b"null":
             raise ResultMalformed(Flaw.NOT_FHIR)
 
@@ -331,7 +310,7 @@ class Splitter:
         self,
         reader: JsonReader,
         one: Callable[[JsonReader], _Steps[None]],
-        many: Callable[[bytes], _Run],
+        many: Callable[[bytes], Run],
     ) -> _Steps[None]:
         """What is left of an array: whole runs while its items look alike, one exactly where they do not."""
         while True:
@@ -341,18 +320,18 @@ class Splitter:
                 return
             yield from one(reader)
 
-    def _run(self, run: _Run) -> _Steps[None]:
+    def _run(self, run: Run) -> _Steps[None]:
         """A run of items; nearly always nothing in it needs a second look, and it goes out as a whole."""
-        types = [typed.resourceType if typed else "" for typed in run.typed]
+        types = ["" if typed is None else typed.resourceType for typed in run.typed]
         texts = list(map(bytes, run.raw))
         if any(nests_too_deep(text) for text in texts if len(text) > SHALLOW):
             raise ResultMalformed(Flaw.TOO_DEEP)
         if run.on_one_line and self._types.issuperset(types) and max(map(len, texts)) <= self._max_resource:
             yield map(_resource, zip(types, texts, strict=True))
             return
-        for resource_type, text in zip(types, texts, strict=True):
-            if resource_type:
-                yield from self._resource(resource_type, text)
+        for text, typed in zip(texts, run.typed, strict=True):
+            if typed is not None:
+                yield from self._resource(typed.resourceType, text)
 
     def _entry(self, reader: JsonReader) -> _Steps[None]:
         if reader.peek() == OPEN_OBJECT:
@@ -372,10 +351,12 @@ class Splitter:
 
     def _held(self, reader: JsonReader, recording: Recording, resource_type: str) -> _Steps[None]:
         raw = reader.recorded(recording)
-        if raw is None:
-            self._envelope.skipped.append(Skipped(self._admitted(resource_type), recording.size))
+        if raw is not None:
+            yield from self._resource(decoded(raw, typed_only).resourceType, raw)
+        elif resource_type == "Bundle":
+            raise ResultMalformed(Flaw.TOO_LARGE)
         else:
-            yield from self._resource(decoded(raw, typed).resourceType, raw)
+            self._envelope.skipped.append(Skipped(self._admitted(resource_type), recording.size))
 
     def _resource(self, resource_type: str, raw: bytes) -> _Steps[None]:
         if resource_type == "Bundle":

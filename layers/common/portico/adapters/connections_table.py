@@ -27,7 +27,9 @@ class ConnectionsTable:
     # --- reading -----------------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
-        """The connection, read consistently."""
+        """The connection, read consistently; what has not the form of an id costs no read."""
+        if not is_id(connection_id):
+            return None
         with aws.errors():
             found = aws.client("dynamodb").get_item(
                 TableName=self.name, Key={"id": {"S": connection_id}}, ConsistentRead=True
@@ -309,7 +311,7 @@ def _start(owner: str, cursor: str) -> dict[str, Any]:
         created_at, connection_id = json.loads(urlsafe_b64decode(cursor[:512] + "=" * (-len(cursor) % 4)))
         if not is_id(connection_id) or f"{float(created_at):017.6f}" != created_at:
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise InvalidRequest("cursor", "must be a cursor that a previous page gave") from None
     key = {"owner": {"S": owner}, "createdAt": {"S": created_at}, "id": {"S": connection_id}}
     return {"ExclusiveStartKey": key}
