@@ -86,7 +86,7 @@ def retrieval_of(connection: Connection, **changes: Any) -> Retrieval:
         id=fresh_id(),
         connection_id=connection.id,
         owner=connection.owner,
-        request=RecordsRequest(("Patient", "Labs")),
+        request=RecordsRequest(("Labs", "Patient")),
         created_at=NOW,
         prefix=fresh_id(),
     )

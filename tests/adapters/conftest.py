@@ -24,7 +24,7 @@ def emulator() -> Iterator[Backend]:
 
 @pytest.fixture(params=["moto", "emulator"])
 def aws(request: pytest.FixtureRequest) -> Backend:
-    """Each test runs against both; where they are known to differ, `differs` says so."""
+    """Each test runs against both; where they are known to differ, a strict xfail says so."""
     backend: Backend = request.getfixturevalue(request.param)
     backend.use()
     return backend

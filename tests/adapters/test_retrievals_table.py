@@ -37,10 +37,7 @@ def test_a_retrieval_reads_back_as_it_was_started(stores: Stores, connection: Co
     asked = RecordsRequest(("Labs", "Patient"), {"fromTime": "2024-01-01T00:00:00.000Z"})
     wanted = retrieval_of(connection, request=asked)
     assert stores.retrievals.start(wanted) == wanted
-    stored = stores.retrievals.get(wanted.id)
-    assert stored is not None
-    assert stored == replace(wanted, request=stored.request)
-    assert stored.request.fingerprint == asked.fingerprint
+    assert stores.retrievals.get(wanted.id) == wanted
 
 
 def test_an_unknown_retrieval_is_none(stores: Stores) -> None:
@@ -58,7 +55,7 @@ def test_a_retrieval_is_dropped_a_month_after_its_retention(stores: Stores, runn
 def test_a_second_start_for_the_same_records_gives_the_running_one(
     stores: Stores, connection: Connection, running: Retrieval
 ) -> None:
-    same = retrieval_of(connection, request=RecordsRequest(("Labs", "Patient")))
+    same = retrieval_of(connection, request=RecordsRequest(("Patient", "Labs")))
     assert stores.retrievals.start(same) == running
     assert stores.retrievals.get(same.id) is None
 

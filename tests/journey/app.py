@@ -277,6 +277,8 @@ def _remember_url(url: str) -> None:
 
 def problem_fragment(page: Page | httpx.Response) -> str:
     """Which explanation the browser was sent to."""
+    if isinstance(page, httpx.Response):
+        assert page.status_code == 303, f"{page.status_code} for {page.request.url}"
     url = page.url if isinstance(page, Page) else page.headers["location"]
     assert urlsplit(url).path == "/connect/problem", url
     return urlsplit(url).fragment

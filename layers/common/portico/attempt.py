@@ -145,7 +145,9 @@ class Callback:
     def parse(cls, query: str) -> "Callback":
         """Unknown parameters (iss, session_state, scope, status, ...) are ignored. Raises BrowserProblem."""
         try:
-            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50) if len(query) <= 16_384 else []
+            pairs = (
+                parse_qsl(query, keep_blank_values=True, max_num_fields=50) if len(query) <= 16_384 else []
+            )
         except ValueError:  # more parameters than that
             raise BrowserProblem(Fragment.INCOMPLETE) from None
         values: Mapping[str, Sequence[str]] = {

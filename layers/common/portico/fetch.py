@@ -13,8 +13,8 @@ from portico.refresh import Refresher
 from portico.tokens import Tokens
 from portico.vendor import Stream, refusal
 
-# What API Gateway and Lambda carry: 6 MB of JSON-encoded answer, in which every quote grows by a byte.
-LARGEST_INLINE = 4_500_000
+# Lambda carries 6 MB of JSON-encoded answer, in which a quote takes two bytes and a letter beyond ASCII six.
+LARGEST_INLINE = 3_000_000
 _HEAD = b'{"resourceType":"Bundle","type":"collection","entry":['
 _TAIL = b"]}"
 

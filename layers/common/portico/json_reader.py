@@ -17,7 +17,7 @@ from portico.errors import ResultMalformed
 from portico.json_text import LONGEST_TOKEN, Flaw, Recording, check, decode_text, decoded
 
 END: Final = -1
-QUOTE, COMMA, COLON, BACKSLASH = b'",:\\'
+QUOTE, COMMA, COLON = b'",:'
 OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT = b"[]{}"
 
 DEEPEST: Final = 1000
@@ -171,7 +171,7 @@ class JsonReader:
     def recorded(self, recording: Recording) -> bytes | None:
         recording.add(self._data[recording.start : self._pos])
         self.forget(recording)
-        return recording.bytes()
+        return recording.text()
 
     def forget(self, recording: Recording) -> None:
         self._recordings.remove(recording)

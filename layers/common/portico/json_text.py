@@ -77,6 +77,6 @@ class Recording:
             _check_beginning(self._held.getvalue())
             self._held = None
 
-    def bytes(self) -> bytes | None:
+    def text(self) -> bytes | None:
         """Everything recorded, without a second copy of it in memory; None when it was too much."""
         return None if self._held is None else self._held.getvalue()

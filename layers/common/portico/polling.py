@@ -139,10 +139,11 @@ class Poller:
             sink = self.files(retrieval.prefix)
             try:
                 collected = self._read(transaction_id, sink, retrieval.ready)
-                return self._store(retrieval, collected, sink)
+                result = self._keep(retrieval, collected, sink)
             except _NotYet as nothing:
                 not_yet = nothing
                 sink.discard()
+                continue
             except ResultExpired:
                 sink.discard()
                 return self._begin_anew(retrieval, ResultExpired())
@@ -152,6 +153,7 @@ class Poller:
             except BaseException:
                 sink.discard()
                 raise
+            return self._complete(retrieval, result, sink)
         raise not_yet
 
     def _read(self, transaction_id: str, sink: Sink, was_ready: bool) -> Collected:
@@ -171,20 +173,26 @@ class Poller:
             raise RetrievalFailed("vendor_error")
         return collected
 
-    def _store(self, retrieval: Retrieval, collected: Collected, sink: Files) -> dict[str, Any]:
+    def _keep(self, retrieval: Retrieval, collected: Collected, sink: Files) -> Result:
         if not retrieval.ready:
             # From here on a missing result is an expired one, even if this function dies before the commit.
-            retrieval = replace(retrieval, ready=True)
-            self.retrievals.polled(retrieval)
+            self.retrievals.polled(replace(retrieval, ready=True))
         for line in collected.remarks():
             sink.write("OperationOutcome", line)
-        result = Result(
+        return Result(
             files=sink.finish(),
             ledger=collected.ledger(retrieval.request),
             fhir_version=collected.envelope.fhir_version or "R4",
             finished_at=self.clock(),
         )
-        self.retrievals.complete(retrieval, result)
+
+    def _complete(self, retrieval: Retrieval, result: Result, sink: Files) -> dict[str, Any]:
+        try:
+            self.retrievals.complete(retrieval, result)
+        except Cancelled:
+            sink.discard()
+            raise
+        # A commit whose outcome is unknown may have happened: its files stay, and the repeated task finds out.
         return _completed(retrieval, result)
 
     def _again(self, retrieval: Retrieval, asked: int | None) -> dict[str, Any]:

@@ -179,7 +179,12 @@ class Refresher:
             token_lifetime=reply.expires_in,
             refreshable=renewed.refresh is not None,
         )
-        self.connections.renew(held, renewal)
+        try:
+            self.connections.renew(held, renewal)
+        except Conflict:
+            # The generation moved: this very write, repeated after a lost answer, or a peer's.
+            current = self._active(connection.id)
+            return current, self._open(current)
         return self._active(connection.id), renewed
 
     def _lease(self, connection: Connection) -> float:

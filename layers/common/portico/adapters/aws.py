@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -93,12 +94,14 @@ def errors() -> Iterator[None]:
 def transact(*actions: Mapping[str, Any]) -> None:
     """One all-or-nothing write. Raises Conflict when a condition failed, StorageUnavailable.
 
-    A write that merely met another one in flight says nothing about conditions and is tried again.
+    A write that merely met another one in flight says nothing about conditions and is tried again; its token
+    makes sure that one which did happen is not refused the second time.
     """
+    token = str(uuid.uuid4())
     for pause in (0.05, 0.2, 0.5, None):
         try:
             with errors():
-                client("dynamodb").transact_write_items(TransactItems=list(actions))
+                client("dynamodb").transact_write_items(TransactItems=list(actions), ClientRequestToken=token)
             return
         except StorageUnavailable:
             if pause is None:
