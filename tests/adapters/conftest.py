@@ -1,6 +1,7 @@
 """The stand-ins for AWS, and the sandbox's OneRecord for whatever speaks to the vendor."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,3 +48,11 @@ def outside(_outside: Outside) -> Iterator[Outside]:
 @pytest.fixture
 def stores(aws: Backend) -> Stores:
     return Stores(aws)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that botocore wanted to wait between its tries; it does not wait them."""
+    waited: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
+    return waited

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from botocore.awsrequest import AWSResponse
 
 from portico.adapters import aws
@@ -30,6 +28,8 @@ def failing(service: str, operation: str, code: str, *, status: int = 400, times
         if len(failed) >= times:
             return None
         failed.append(code)
+        # moto would carry the request out all the same, if it knew where it was going.
+        request.url = "http://127.0.0.1:9/"
         return AWSResponse(request.url, status, {}, _Body(body.encode()))  # type: ignore[arg-type]
 
     yield from _hooked(service, operation, answer, failed)
@@ -55,11 +55,3 @@ def _hooked(service: str, operation: str, answer: Any, failed: list[str]) -> Ite
         yield failed
     finally:
         client.meta.events.unregister(event, answer)
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that botocore wanted to wait between its tries; it does not wait them."""
-    waited: list[float] = []
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
-    return waited

@@ -7,11 +7,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from portico.adapters.kms_sealer import KmsSealer
 from portico.errors import SealBroken, StorageUnavailable
 from portico.sealing import Place, code_of, tokens_of, transaction_of, verifier_of
-from tests.adapters.faults import failing, pauses, refusing
+from tests.adapters.faults import failing, refusing
 from tests.backends import Backend
 from tests.samples import fresh_id
-
-__all__ = ["pauses"]
 
 SECRET = b"refresh-token-of-maria"
 

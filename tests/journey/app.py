@@ -34,7 +34,7 @@ def held_to_the_contract(answer: httpx.Response) -> None:
         problem = answer.json()
         assert set(problem) == {"type", "title", "status", "detail", "instance"}
         assert problem["status"] == answer.status_code
-        assert re.fullmatch(r"https://\S+/problems/[a-z-]+", problem["type"])
+        assert re.fullmatch(r"https?://\S+/problems/[a-z-]+", problem["type"])
         assert problem["title"] and problem["detail"] and problem["instance"]
         assert answer.status_code not in (429, 503) or int(answer.headers["retry-after"]) >= 1
 

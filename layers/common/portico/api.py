@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from portico import body, config
 from portico import errors as e
-from portico.attempt import BrowserProblem
+from portico.attempt import BrowserProblem, Fragment
 from portico.ids import owner_of
 
 JSON = "application/json"
@@ -135,6 +135,9 @@ def resolver(logger: Logger) -> APIGatewayHttpResolver:
 
     @app.not_found
     def _not_found(_: NotFoundError) -> Response[Any]:
+        if app.current_event.path.startswith(("/connect/", "/oauth/callback/")):
+            # A ticket or session with characters that the router takes for no parameter.
+            return problem_page(app, BrowserProblem(Fragment.INVALID))
         return problem(app, 404, "not-found", "Not found", "There is no such route.")
 
     return app

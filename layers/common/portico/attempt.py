@@ -191,8 +191,13 @@ def code_mark(session: str, code: str) -> str:
 
 def check_state(attempt: Attempt, callback: Callback) -> None:
     """A `state` that the portal's URL had must come back the same, if one comes back. Raises BrowserProblem."""
-    if attempt.preset_state and callback.state and not same(digest(callback.state), attempt.preset_state):
+    if attempt.preset_state and callback.state and not same(state_mark(callback.state), attempt.preset_state):
         raise BrowserProblem(Fragment.INCOMPLETE)
+
+
+def state_mark(state: str) -> str:
+    """Tells one `state` from another without keeping it; a plus may have become a space on its way."""
+    return digest(state.replace("+", " "))
 
 
 def hold(attempt: Attempt, mark: str, sealed_code: bytes, handle: str, now: float) -> Attempt:
@@ -240,9 +245,11 @@ def begin_exchange(attempt: Attempt, owner: str, handle: str, now: float) -> Exc
         return Exchange(attempt, Gone("expired"))
     if attempt.state in (State.CREATED, State.LAUNCHED):
         return Exchange(attempt, NotAuthorizedYet())
+    leased = attempt.state is State.EXCHANGING and now < attempt.lease_until
     if not valid:
-        return _wrong_handle(attempt)
-    if attempt.state is State.EXCHANGING and now < attempt.lease_until:
+        # Counting would move the attempt away under an exchange that is in flight, and lose its tokens.
+        return Exchange(attempt, InvalidHandle()) if leased else _wrong_handle(attempt)
+    if leased:
         return Exchange(attempt, ExchangeInProgress(max(1, round(attempt.lease_until - now))))
     if attempt.sent >= 2 or now >= attempt.expires_at:
         return Exchange(attempt.over(State.UNKNOWN, "outcome_unknown"), Gone("outcome_unknown"))

@@ -7,14 +7,16 @@ compare redirect URIs byte by byte.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 
 from portico import pkce
 
 _UNIT = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
+# What urlsplit strips, or reads in another way than a browser does, and what must not get into a header.
+_CRAFTED = re.compile(r"[^\x21-\x7e]|\\")
+_PUBLIC_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 
 
 class UnusableUrl(ValueError):
@@ -35,9 +37,14 @@ class Redirectors:
 
     def check(self, url: str) -> None:
         """Raises UnusableUrl unless the URL's scheme and host are allowed."""
-        parts = urlsplit(url)
-        if parts.scheme not in self._schemes() or parts.netloc.lower() not in self.hosts or parts.fragment:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise UnusableUrl("redirectUri is not a URL") from None
+        if parts.scheme not in self._schemes() or parts.netloc.lower() not in self.hosts:
             raise UnusableUrl("redirectUri does not point to an allowed redirector")
+        if "#" in url or _CRAFTED.search(url):
+            raise UnusableUrl("redirectUri cannot be appended to")
 
     def check_portal(self, url: str) -> None:
         """Raises UnusableUrl for a portal URL that is not https to a public host name."""
@@ -49,7 +56,7 @@ class Redirectors:
             raise UnusableUrl("portalURL is not a URL") from None
         if parts.scheme not in self._schemes() or not host or parts.username is not None:
             raise UnusableUrl("portalURL is not https")
-        if not self.loopback and (_is_address(host) or host == "localhost" or host.endswith(".localhost")):
+        if not (self.loopback or _is_public(host)):
             raise UnusableUrl("portalURL does not point to a public host")
 
     def _schemes(self) -> tuple[str, ...]:
@@ -88,7 +95,8 @@ def outbound(
         redirectors.check_portal(derived_auth_uri)
         nested = replace(nested, units=tuple(_UNIT.findall(quote(derived_auth_uri, safe=""))))
     nested = nested.with_parameter("code_challenge", challenge)
-    if not any(_values(nested.text, "code_challenge_method")):
+    said = _values(nested.text, "code_challenge_method")
+    if len(said) != 1 or not said[0] or pkce.method_asked(said) is not method:
         nested = nested.with_parameter("code_challenge_method", method.value)
     return nested.whole()
 
@@ -132,9 +140,11 @@ class _Nested:
     def with_parameter(self, name: str, value: str) -> "_Nested":
         text = self.text
         escaped = quote(value, safe="-._~")
-        for start, end, present in _parameters(text):
-            if present == name:
-                return self._spliced(start, end, escaped)
+        present = [(start, end) for start, end, found in _parameters(text) if found == name]
+        if len(present) > 1:
+            raise UnusableUrl(f"portalURL names its {name} twice")
+        if present:
+            return self._spliced(*present[0], escaped)
         end = text.find("#") if "#" in text else len(text)
         query = text[:end]
         joint = "?" if "?" not in query else "" if query.endswith(("?", "&")) else "&"
@@ -162,14 +172,15 @@ def _parameters(url: str) -> Iterator[tuple[int, int, str]]:
         at = end + 1
 
 
-def _values(url: str, name: str) -> Iterable[str]:
+def _values(url: str, name: str) -> Sequence[str]:
     return [url[start:end] for start, end, present in _parameters(url) if present == name]
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        # Forms that resolvers take for addresses although ipaddress does not: 2130706433, 0x7f.1, 127.1
-        return re.fullmatch(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+))*", host.lower()) is not None
-    return True
+def _is_public(host: str) -> bool:
+    """Whether this can only be read as a name on the public internet, in no way as an address."""
+    return (
+        _PUBLIC_NAME.fullmatch(host) is not None
+        and not host.endswith(".localhost")
+        # Forms that resolvers take for addresses: 127.0.0.1, 0x7f.1, 127.1
+        and re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*", host) is None
+    )

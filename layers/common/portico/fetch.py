@@ -7,7 +7,7 @@ from typing import Protocol
 
 from portico.collection import Collected, collect
 from portico.connection import Connection
-from portico.errors import PortalRejected, RetrievalFailed
+from portico.errors import PortalRejected, PortalUnusable, RetrievalFailed
 from portico.records_request import RecordsRequest
 from portico.refresh import Refresher
 from portico.tokens import Tokens
@@ -96,8 +96,8 @@ class Fetcher:
     ) -> bytes | None:
         """The Bundle's bytes, or None when it went into the writer's spill.
 
-        A writer is made for each try. Raises as Refresher.using does, and PortalRejected, RetrievalFailed,
-        ResultMalformed.
+        A writer is made for each try. Raises as Refresher.using does, and PortalRejected, PortalUnusable,
+        RetrievalFailed, ResultMalformed.
         """
 
         def once(connection: Connection, tokens: Tokens) -> bytes | None:
@@ -125,4 +125,7 @@ class Fetcher:
             if 401 in statuses:
                 raise PortalRejected(401)
             raise RetrievalFailed("vendor_error")
+        if collected.pending:
+            # No error, no payload, no word that there is none: not to be told as an empty chart.
+            raise PortalUnusable
         return collected

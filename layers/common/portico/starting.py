@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from portico import authorization_url, pkce, return_url, sealing
-from portico.attempt import LAUNCH_SECONDS, LONGEST_SECONDS, OPEN_PER_OWNER, Attempt, State
+from portico.attempt import LAUNCH_SECONDS, LONGEST_SECONDS, OPEN_PER_OWNER, Attempt, State, state_mark
 from portico.authorization_url import Redirectors
 from portico.connection import Connection, Status
 from portico.directory import DATA_TYPES, Portal
@@ -152,7 +152,7 @@ class Starter:
             state=State.CREATED,
             created_at=now,
             expires_at=now + LAUNCH_SECONDS,
-            preset_state=digest(state) if state else None,
+            preset_state=state_mark(state) if state else None,
             verifier=seal.close(verifier.encode()) if seal and verifier else None,
         )
         connection = connection if reconnect else replace(connection, attempt=key)

@@ -57,6 +57,8 @@ def _parse(text: str) -> DeviceCredentials:
         raise ValueError("the device secret is not a JSON object") from None
     if not isinstance(token, str) or not token.strip():
         raise ValueError("the device secret has no deviceToken")
+    if not all(isinstance(pem, str | None) for pem in (certificate, key)):
+        raise ValueError("the device secret's certificate is not PEM text")
     return DeviceCredentials(
         Secret(token.strip()), Secret(certificate) if certificate else None, Secret(key) if key else None
     )

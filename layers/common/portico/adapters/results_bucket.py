@@ -1,11 +1,13 @@
 """The results bucket: gzip files written while they arrive by multipart upload, read through signed URLs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from isal import isal_zlib
 
 from portico.adapters import aws
+from portico.errors import StorageUnavailable
 from portico.errors import StorageUnavailable
 from portico.ids import Random, base64url
 from portico.retrieval import FHIR_NDJSON, File
@@ -50,7 +52,7 @@ class FileWriter:
         self._part.clear()
 
     def abort(self) -> None:
-        """Nothing of it remains; what fails here the bucket's lifecycle rules finish."""
+        """Nothing of it remains. Raises StorageUnavailable."""
         self._part.clear()
         with aws.errors():
             if self._upload is not None:
@@ -100,9 +102,10 @@ class NdjsonFiles:
         return files
 
     def discard(self) -> None:
-        """Nothing remains."""
+        """Nothing remains; what cannot be removed now is left to the bucket's lifecycle rules."""
         for _, writer in self._open.values():
-            writer.abort()
+            with suppress(StorageUnavailable):
+                writer.abort()
 
 
 class ResultsBucket:
