@@ -22,7 +22,9 @@ exchanger = Exchanger(
     deployment.connections(),
     deployment.integrator(),
     deployment.sealer(),
+    deployment.keep_alive(),
     deployment.clock,
+    deployment.sleep,
     burned,
 )
 

@@ -16,7 +16,9 @@ logger = log.logger()
 app = api.resolver(logger)
 connections = deployment.connections()
 discarding = Discarding(deployment.retrievals(), deployment.results(), deployment.workflow())
-disconnector = Disconnector(connections, deployment.attempts(), discarding, deployment.clock)
+disconnector = Disconnector(
+    connections, deployment.attempts(), discarding, deployment.keep_alive(), deployment.clock
+)
 
 
 @app.get("/v1/connections")

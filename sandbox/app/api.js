@@ -25,7 +25,7 @@ export async function signIn(name) {
  */
 export async function request(method, url, { body, headers = {}, signal, patience = 2 } = {}) {
   let renewed = false;
-  for (let tries = 0; ; ) {
+  for (let tries = 0; ;) {
     const response = await send(url, {
       method,
       signal,

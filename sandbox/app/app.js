@@ -1,6 +1,6 @@
 /** The patient app: who is signed in, and which page shows. */
 
-import { set, h, say } from "./dom.js";
+import { focusOn, h, say, set } from "./dom.js";
 import * as session from "./session.js";
 import { arrived } from "./views/arrived.js";
 import { connection } from "./views/connection.js";
@@ -44,8 +44,7 @@ async function show(notice = "", { focus = true } = {}) {
   const heading = main.querySelector("h1");
   document.title = heading ? `${heading.textContent} · Portico` : "Portico";
   if (focus && heading) {
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
+    focusOn(heading);
     scrollTo(0, 0);
   }
 }
@@ -59,10 +58,13 @@ function viewOf(path) {
 
 function account() {
   const user = session.user.get();
-  set(document.getElementById("account"), user && [
-    h("span", { class: "who" }, user.name),
-    h("button", { type: "button", class: "quiet small", onclick: () => (session.forget(), go("/app/")) }, "Sign out"),
-  ]);
+  set(
+    document.getElementById("account"),
+    user && [
+      h("span", { class: "who" }, user.name),
+      h("button", { type: "button", class: "quiet small", onclick: () => (session.forget(), go("/app/")) }, "Sign out"),
+    ],
+  );
 }
 
 document.addEventListener("click", (event) => {
@@ -71,8 +73,7 @@ document.addEventListener("click", (event) => {
     // Places within a page are no pages: the address, and with it the way back, stays as it is.
     event.preventDefault();
     const target = document.getElementById(within.getAttribute("href").slice(1));
-    target.tabIndex = -1;
-    target.focus({ preventScroll: true });
+    focusOn(target);
     return target.scrollIntoView();
   }
   const link = event.target.closest?.("a[href^='/app/']");

@@ -37,6 +37,12 @@ export function set(element, ...children) {
   return put(element, children);
 }
 
+/** Moves the focus, and with it whoever reads by ear, to an element that is no control. */
+export function focusOn(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+}
+
 /** Says something to people who listen instead of look. */
 export function say(text) {
   document.getElementById("spoken").textContent = text;
@@ -47,13 +53,20 @@ export function longList(items, first, render, { tag = "ul", className = "rows" 
   const list = h(tag, { class: className }, items.slice(0, first).map(render));
   const rest = items.slice(first);
   if (!rest.length) return list;
-  const button = h("button", { type: "button", class: "quiet small", onclick: () => {
-    const shown = rest.map(render);
-    put(list, shown);
-    button.remove();
-    shown[0].tabIndex = -1;
-    shown[0].focus();
-  } }, `Show all ${items.length}`);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet small",
+      onclick: () => {
+        const shown = rest.map(render);
+        put(list, shown);
+        button.remove();
+        focusOn(shown[0]);
+      },
+    },
+    `Show all ${items.length}`,
+  );
   return h("div", {}, list, button);
 }
 

@@ -33,7 +33,10 @@ export function idOf(reference) {
 
 /** A HumanName. */
 export function nameOf(name) {
-  return name?.text || [...(name?.prefix ?? []), ...(name?.given ?? []), name?.family, ...(name?.suffix ?? [])].filter(Boolean).join(" ");
+  return (
+    name?.text ||
+    [...(name?.prefix ?? []), ...(name?.given ?? []), name?.family, ...(name?.suffix ?? [])].filter(Boolean).join(" ")
+  );
 }
 
 /** An Address on one line. */
@@ -67,15 +70,25 @@ export function period(given) {
 
 /** The first date-like element `<name>DateTime`, `<name>Period`, ... of a resource, as it is written. */
 export function when(resource, name) {
-  return resource[`${name}DateTime`] ?? resource[`${name}Period`]?.start ?? resource[`${name}Instant`] ?? resource[`${name}Date`] ?? "";
+  return (
+    resource[`${name}DateTime`] ??
+    resource[`${name}Period`]?.start ??
+    resource[`${name}Instant`] ??
+    resource[`${name}Date`] ??
+    ""
+  );
 }
 
 /** The same for people. Ages and free text are told too. */
 export function whenWords(resource, name) {
   const span = resource[`${name}Period`];
   const age = resource[`${name}Age`];
-  return (span ? period(span) : dated(when(resource, name)))
-    || (age ? `at age ${textOf(age.value)}` : "") || resource[`${name}String`] || "";
+  return (
+    (span ? period(span) : dated(when(resource, name))) ||
+    (age ? `at age ${textOf(age.value)}` : "") ||
+    resource[`${name}String`] ||
+    ""
+  );
 }
 
 export function numberOf(value) {

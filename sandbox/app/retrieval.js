@@ -1,6 +1,6 @@
 /** One retrieval: asked for, followed as the service says, read file by file as it arrives. */
 
-import { json, request, retryAfter, sleep } from "./api.js";
+import { Problem, json, request, retryAfter, sleep } from "./api.js";
 import { parse } from "./fhir.js";
 import { running } from "./session.js";
 
@@ -12,6 +12,7 @@ export async function start(connection, resources, signal) {
     signal,
   });
   const url = response.headers.get("Content-Location");
+  await response.text();
   running.set(connection, url);
   return url;
 }
@@ -21,6 +22,7 @@ export async function follow(url, signal, tell) {
   for (;;) {
     const response = await request("GET", url, { signal });
     if (response.status === 200) return response.json();
+    await response.text();
     tell(response.headers.get("X-Progress") ?? "");
     await sleep(retryAfter(response) ?? 5, signal);
   }
@@ -28,7 +30,10 @@ export async function follow(url, signal, tell) {
 
 /** The resource that says who the patient is, asked for at once; null when the portal does not tell. */
 export async function whose(connection, signal) {
-  const bundle = await json("POST", `/v1/connections/${connection}/records`, { body: { resources: ["Patient"] }, signal });
+  const bundle = await json("POST", `/v1/connections/${connection}/records`, {
+    body: { resources: ["Patient"] },
+    signal,
+  });
   return (bundle.entry ?? []).map((entry) => entry.resource).find((one) => one?.resourceType === "Patient") ?? null;
 }
 
@@ -72,7 +77,9 @@ async function* lines(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Problem(0, "unreachable", "A file broke off", error.message);
+    });
     if (done) break;
     let from = 0;
     let to = value.indexOf("\n");

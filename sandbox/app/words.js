@@ -2,22 +2,23 @@
 
 const NEXT = {
   "invalid-request": "Something in this request was not understood.",
-  "unauthorized": "Please sign in again.",
-  "forbidden": "Your sign-in does not allow this.",
+  unauthorized: "Please sign in again.",
+  forbidden: "Your sign-in does not allow this.",
   "not-found": "It is not here, or it belongs to somebody else.",
   "not-authorized-yet": "Finish signing in at the portal first, then come back here.",
   "exchange-in-progress": "The connection is being finished right now. Wait a moment and try again.",
-  "different-patient": "Someone else signed in at the portal than before. Nothing was changed: sign in as the same patient, or make a new connection.",
+  "different-patient":
+    "Someone else signed in at the portal than before. Nothing was changed: sign in as the same patient, or make a new connection.",
   "reauthorization-required": "The portal wants you to sign in again. Your connection is kept.",
-  "gone": "That is over. You can start again.",
+  gone: "That is over. You can start again.",
   "authorization-rejected": "The portal did not accept the sign-in any more. Start the connection again.",
   "invalid-handle": "This way back does not belong to your connection. Start the connection again.",
   "too-many-requests": "That was a lot at once. Wait a moment and try again.",
   "portal-error": "The portal could not do this. Trying again later often helps.",
   "temporarily-unavailable": "It is busy right now. Nothing is lost: try again in a moment.",
   "portal-timeout": "The portal took too long. Trying again later often helps.",
-  "internal": "This is our mistake, not yours. Try again in a moment.",
-  "unreachable": "Check your connection to the internet, then try again.",
+  internal: "This is our mistake, not yours. Try again in a moment.",
+  unreachable: "Check your connection to the internet, then try again.",
 };
 
 /** Advice for a problem. */
@@ -56,8 +57,16 @@ export const CONNECTION = {
 /** [label, kind, explanation] of a portal's status. */
 export const PORTAL = {
   active: ["", "good", ""],
-  inactive: ["Not available", "plain", "This organization does not take new connections at the moment. Try again another day."],
-  unsupported: ["Not supported", "warn", "This portal asks for a kind of sign-in that we cannot do safely, so you cannot connect to it here yet."],
+  inactive: [
+    "Not available",
+    "plain",
+    "This organization does not take new connections at the moment. Try again another day.",
+  ],
+  unsupported: [
+    "Not supported",
+    "warn",
+    "This portal asks for a kind of sign-in that we cannot do safely, so you cannot connect to it here yet.",
+  ],
 };
 
 /** The names that can be asked for, as a person would say them. */

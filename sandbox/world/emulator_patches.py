@@ -58,6 +58,7 @@ def apply(runtime_dir: Path, own_settings: Iterable[str]) -> None:
     _hold_state_machines_to_their_role()
     _refer_to_secrets_by_arn()
     _start_and_stop_executions_twice()
+    _name_schedules_by_their_group()
 
 
 # --- 1. python functions --------------------------------------------------------------------------
@@ -440,3 +441,29 @@ def _start_and_stop_executions_twice() -> None:
         return stop(data)
 
     stepfunctions._start_execution, stepfunctions._stop_execution = started_again, stopped_again
+
+
+# --- 8. schedules in a group ----------------------------------------------------------------------
+# A policy names a schedule as schedule/GROUP/NAME. ministack asks policies about schedule/default/NAME,
+# whatever the group, so that a role limited to its own group is refused.
+
+
+def _name_schedules_by_their_group() -> None:
+    from ministack.core import iam_actions
+
+    original = iam_actions.extract_resource_arn
+
+    def with_group(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:
+        arn: str = original(service, method, path, headers, body, *rest)
+        if service != "scheduler" or ":schedule/default/" not in arn:
+            return arn
+        try:
+            group = json.loads(body or b"{}").get("GroupName")
+        except ValueError:
+            group = None
+        query = next((part for part in rest if isinstance(part, dict)), {})
+        given = query.get("groupName")
+        group = group or (given[0] if isinstance(given, list) else given)
+        return arn.replace(":schedule/default/", f":schedule/{group}/") if group else arn
+
+    iam_actions.extract_resource_arn = with_group

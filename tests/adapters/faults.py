@@ -19,7 +19,9 @@ class _Body:
 
 
 @contextmanager
-def failing(service: str, operation: str, code: str, *, status: int = 400, times: int = 99) -> Iterator[list[str]]:
+def failing(
+    service: str, operation: str, code: str, *, status: int = 400, times: int = 99
+) -> Iterator[list[str]]:
     """The next `times` calls of an operation fail with an error code; gives the list of those that did."""
     failed: list[str] = []
     body = f"<Error><Code>{code}</Code></Error>" if service == "s3" else json.dumps({"__type": code})

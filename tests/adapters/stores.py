@@ -44,9 +44,7 @@ class Stores:
         """The connection with its first attempt, as `start_connection` stores them."""
         known, revision = self.attempts.open_of(connection.owner)
         keys = [one.key for one in known if superseded is None or one.key != superseded.key]
-        roll = self.attempts.roll_call(
-            connection.owner, [*keys, attempt.key], revision, attempt.expires_at
-        )
+        roll = self.attempts.roll_call(connection.owner, [*keys, attempt.key], revision, attempt.expires_at)
         self.connections.start(connection, attempt, superseded, roll, NOW)
 
     def put(self, connection: Connection) -> Connection:

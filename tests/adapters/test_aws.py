@@ -29,9 +29,7 @@ def put(aws: Backend, key: str, condition: str = "attribute_not_exists(#key)") -
 
 
 @pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError"])
-def test_a_table_in_trouble_is_told_after_three_tries(
-    stores: Stores, code: str, pauses: list[float]
-) -> None:
+def test_a_table_in_trouble_is_told_after_three_tries(stores: Stores, code: str, pauses: list[float]) -> None:
     connection = stores.put(active())
     with failing("dynamodb", "GetItem", code, status=500 if code.startswith("Internal") else 400) as failed:
         with pytest.raises(StorageUnavailable):

@@ -48,7 +48,11 @@ def test_the_certificate_is_read_along(kept: Kept) -> None:
     credentials = kept.device.get()
     assert credentials.certificate is not None
     assert credentials.private_key is not None
-    assert (credentials.token.reveal(), credentials.certificate.reveal(), credentials.private_key.reveal()) == (
+    assert (
+        credentials.token.reveal(),
+        credentials.certificate.reveal(),
+        credentials.private_key.reveal(),
+    ) == (
         "first",
         "CERT",
         "KEY",
@@ -133,5 +137,3 @@ def test_a_secret_that_was_spoilt_meanwhile_leaves_the_copy_in_use(kept: Kept) -
     kept.change("spoilt")
     kept.clock.now += FRESH_SECONDS
     assert kept.device.get().token.reveal() == "first"
-
-

@@ -140,7 +140,9 @@ def use(sealer: KmsSealer, place: Place, operation: str, kept: bytes) -> object:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("code", ["ThrottlingException", "KMSInternalException", "DependencyTimeoutException"])
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "KMSInternalException", "DependencyTimeoutException"]
+)
 def test_trouble_that_lasts_is_told_after_three_tries(
     sealer: KmsSealer, place: Place, operation: str, code: str, pauses: list[float]
 ) -> None:

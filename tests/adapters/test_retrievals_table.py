@@ -11,7 +11,10 @@ from tests.adapters.stores import RETENTION, Stores, at_once
 from tests.samples import NOW, active, fresh_id, retrieval_of
 
 RESULT = Result(
-    files=[File("Patient", "Patient.ndjson", "prefix/a", 1), File("Observation", "Observation.ndjson", "b", 40)],
+    files=[
+        File("Patient", "Patient.ndjson", "prefix/a", 1),
+        File("Observation", "Observation.ndjson", "b", 40),
+    ],
     ledger=[Entry("Patient", "returned", 1), Entry("Labs", "failed", 0, "status 403, code 4030")],
     fhir_version="R4",
     finished_at=NOW + 90.5,
@@ -89,7 +92,9 @@ def test_of_many_who_start_the_same_one_runs_and_all_are_given_it(
     stores: Stores, connection: Connection
 ) -> None:
     wanted = [retrieval_of(connection) for _ in range(4)]
-    given = {r.id for r in at_once(4, lambda n: stores.retrievals.start(wanted[n])) if isinstance(r, Retrieval)}
+    given = {
+        r.id for r in at_once(4, lambda n: stores.retrievals.start(wanted[n])) if isinstance(r, Retrieval)
+    }
     (only,) = given
     assert [one.id for one in wanted if stores.retrievals.get(one.id)] == [only]
 
@@ -234,9 +239,7 @@ def test_deleting_twice_does_no_harm(stores: Stores, running: Retrieval) -> None
 def test_a_result_fetched_at_once_is_stored_completed_and_once(
     stores: Stores, connection: Connection
 ) -> None:
-    whole = retrieval_of(
-        connection, status=Status.COMPLETED, result=RESULT, expires_at=NOW + RETENTION
-    )
+    whole = retrieval_of(connection, status=Status.COMPLETED, result=RESULT, expires_at=NOW + RETENTION)
     stores.retrievals.store_completed(whole)
     assert stores.retrievals.get(whole.id) == whole
     with pytest.raises(Conflict):

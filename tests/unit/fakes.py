@@ -19,7 +19,7 @@ from portico.directory import Portal
 from portico.errors import Cancelled, Conflict, PortalRejected, SealBroken
 from portico.exchange import Activation
 from portico.records_request import RecordsRequest
-from portico.refresh import Renewal
+from portico.refresh import Failure, Renewal
 from portico.retrieval import File, Result, Retrieval, Status
 from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
@@ -293,26 +293,41 @@ class ConnectionsTable:
             stored = self._unmoved(connection)
             if stored.lease_until > now or stored.next_refresh_at > now:
                 raise Conflict
-            self.items[stored.id] = replace(stored, lease_until=until)
+            self.items[stored.id] = replace(stored, lease_until=until, sent=stored.sent + 1)
 
-    def renew(self, connection: Connection, renewal: Renewal) -> None:
+    def renew(self, connection_id: str, renewal: Renewal) -> None:
         with self.effects.around("connections.renew"):
-            stored = self._unmoved(connection)
+            stored = self.items.get(connection_id)
+            if stored is None or stored.generation != renewal.generation - 1:
+                raise Conflict
             self.items[stored.id] = replace(
                 stored,
+                status=ConnectionStatus.ACTIVE,
+                reason=None,
                 tokens=renewal.tokens,
                 generation=renewal.generation,
+                refreshed_at=renewal.refreshed_at,
                 token_expires_at=renewal.token_expires_at,
                 token_lifetime=renewal.token_lifetime,
                 refreshable=renewal.refreshable,
                 lease_until=0,
                 next_refresh_at=0,
+                sent=0,
+                failures=0,
+                failing_since=0,
             )
 
-    def release(self, connection: Connection, next_refresh_at: float) -> None:
+    def release(self, connection: Connection, failure: Failure) -> None:
         with self.effects.around("connections.release"):
             stored = self._held(connection)
-            self.items[stored.id] = replace(stored, lease_until=0, next_refresh_at=next_refresh_at)
+            self.items[stored.id] = replace(
+                stored,
+                lease_until=0,
+                next_refresh_at=failure.next_refresh_at,
+                failures=failure.failures,
+                failing_since=failure.failing_since,
+                sent=failure.sent,
+            )
 
     def require_reauthorization(self, connection: Connection) -> None:
         with self.effects.around("connections.require_reauthorization"):
@@ -345,6 +360,39 @@ class ConnectionsTable:
         if stored.lease_until != connection.lease_until:
             raise Conflict
         return stored
+
+
+@dataclass
+class Retries:
+    """The queue that outlives a function: messages stay until a test takes them."""
+
+    effects: Effects
+    delayed: list[tuple[str, int]] = field(default_factory=list)
+    parked: list[tuple[str, Renewal]] = field(default_factory=list)
+
+    def later(self, connection_id: str, generation: int) -> None:
+        with self.effects.around("retries.later"):
+            self.delayed.append((connection_id, generation))
+
+    def park(self, connection_id: str, renewal: Renewal) -> None:
+        with self.effects.around("retries.park"):
+            self.parked.append((connection_id, renewal))
+
+
+@dataclass
+class KeepAlive:
+    """Daily schedules by connection."""
+
+    effects: Effects
+    scheduled: set[str] = field(default_factory=set)
+
+    def schedule(self, connection_id: str) -> None:
+        with self.effects.around("keep_alive.schedule"):
+            self.scheduled.add(connection_id)
+
+    def cancel(self, connection_id: str) -> None:
+        with self.effects.around("keep_alive.cancel"):
+            self.scheduled.discard(connection_id)
 
 
 @dataclass

@@ -25,10 +25,12 @@ from tests.unit.fakes import (
     Effects,
     Grant,
     Integrator,
+    KeepAlive,
     PortalDirectory,
     Randomness,
     Results,
     RetrievalsTable,
+    Retries,
     Sealer,
     Workflow,
 )
@@ -135,11 +137,20 @@ class World:
         )
         self.launch = Launch(self.attempts, self.clock, self.random)
         self.returning = Return(self.attempts, self.connections, self.sealer, self.clock, self.random)
+        self.keep_alive = KeepAlive(self.effects)
         self.exchanger = Exchanger(
-            self.attempts, self.connections, self.vendor, self.sealer, self.clock, self._burned
+            attempts=self.attempts,
+            connections=self.connections,
+            integrator=self.vendor,
+            sealer=self.sealer,
+            keep_alive=self.keep_alive,
+            clock=self.clock,
+            sleep=self.clock.advance,
+            burned=self._burned,
         )
+        self.retries = Retries(self.effects)
         self.refresher = Refresher(
-            self.connections, self.vendor, self.sealer, self.clock, self.clock.advance
+            self.connections, self.vendor, self.sealer, self.retries, self.clock, self.clock.advance
         )
         self.fetcher = Fetcher(self.refresher, self.vendor)
         self.requester = Requester(
@@ -153,7 +164,9 @@ class World:
             self.retrievals.retention,
         )
         self.discarding = Discarding(self.retrievals, self.results, self.workflow)
-        self.disconnector = Disconnector(self.connections, self.attempts, self.discarding, self.clock)
+        self.disconnector = Disconnector(
+            self.connections, self.attempts, self.discarding, self.keep_alive, self.clock
+        )
 
     def _burned(self) -> None:
         self.burnings += 1

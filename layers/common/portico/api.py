@@ -202,7 +202,9 @@ def see_other(location: str, cookies: list[Any] | None = None) -> Response[Any]:
 
 
 def defect(error: BaseException) -> dict[str, Any]:
-    """What may be logged of an unexpected error: its kind and place. Its text could hold input."""
+    """What may be logged of an unexpected error: its kind, its place, AWS's code. Its text could hold input."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     places = [f"{PurePath(f.filename).name}:{f.lineno} {f.name}" for f in frames]
-    return {"reason": type(error).__name__, "places": places}
+    answer_ = getattr(error, "response", None)
+    code = answer_.get("Error", {}).get("Code") if isinstance(answer_, dict) else None
+    return {"reason": type(error).__name__, "places": places} | ({"code": code} if code else {})

@@ -42,6 +42,10 @@ class Connection:
     tokens: bytes | None = None
     lease_until: float = 0
     next_refresh_at: float = 0
+    refreshed_at: float = 0
+    sent: int = 0
+    failures: int = 0
+    failing_since: float = 0
     last_retrieval: Mapping[str, Any] | None = None
 
     def status_at(self, now: float) -> tuple[Status, str | None]:

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from portico.adapters.connections_table import ConnectionsTable
     from portico.adapters.kms_sealer import KmsSealer
     from portico.adapters.onerecord import OneRecord, OneRecordDirectory, OneRecordIntegrator
+    from portico.adapters.refresh_queue import RefreshQueue
     from portico.adapters.results_bucket import ResultsBucket
     from portico.adapters.retrievals_table import RetrievalsTable
+    from portico.adapters.schedules import KeepAliveSchedules
     from portico.adapters.workflow import Workflow
     from portico.refresh import Refresher
 
 clock = time.time
 random = secrets.token_bytes
+sleep = time.sleep
 
 
 def sealer() -> KmsSealer:
@@ -97,4 +100,22 @@ def refresher(integrator: OneRecordIntegrator) -> Refresher:
     """Keeps tokens fresh."""
     from portico.refresh import Refresher
 
-    return Refresher(connections(), integrator, sealer(), clock, time.sleep)
+    return Refresher(connections(), integrator, sealer(), refresh_queue(), clock, sleep)
+
+
+def refresh_queue() -> RefreshQueue:
+    """The queue that outlives a refreshing function."""
+    from portico.adapters.refresh_queue import RefreshQueue
+
+    return RefreshQueue(config.required("REFRESH_QUEUE"))
+
+
+def keep_alive() -> KeepAliveSchedules:
+    """The schedules that keep idle connections alive."""
+    from portico.adapters.schedules import KeepAliveSchedules
+
+    return KeepAliveSchedules(
+        config.required("SCHEDULE_GROUP"),
+        config.required("REFRESH_QUEUE_ARN"),
+        config.required("SCHEDULER_ROLE"),
+    )

@@ -72,6 +72,14 @@ class Workflow(Protocol):
         ...
 
 
+class KeepAlive(Protocol):
+    """What keeps an idle connection's refresh token alive."""
+
+    def cancel(self, connection_id: str) -> None:
+        """No longer. Raises StorageUnavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Discarding:
     """Removes retrievals: first none can complete any more, then files and record go."""
@@ -104,6 +112,7 @@ class Disconnector:
     connections: Connections
     attempts: Attempts
     discarding: Discarding
+    keep_alive: KeepAlive
     clock: Clock
 
     def delete(self, connection_id: str, owner: str) -> None:
@@ -116,6 +125,7 @@ class Disconnector:
             raise NotFound
         self.discarding.discard_all(connection.id)
         self._cancel(connection)
+        self.keep_alive.cancel(connection.id)
         try:
             self.connections.delete(connection)
         except Cancelled:

@@ -92,11 +92,14 @@ class ResultTooLarge(PorticoError):
 
 
 class PortalRejected(PorticoError):
-    """The vendor or the portal refused the request for good; `status` is what it said."""
+    """The vendor or the portal refused the request for good; `status` is what it said.
 
-    def __init__(self, status: int) -> None:
+    `explicit` when it named the grant as the reason, which no passing trouble does.
+    """
+
+    def __init__(self, status: int, *, explicit: bool = False) -> None:
         super().__init__(f"refused with status {status}")
-        self.status = status
+        self.status, self.explicit = status, explicit
 
 
 class PortalUnusable(PorticoError):

@@ -26,9 +26,11 @@ from portico.errors import (
     PortalUnreachable,
     PortalUnusable,
     SealBroken,
+    StorageUnavailable,
 )
 from portico.ids import same
 from portico.instants import Clock
+from portico.refresh import PERSIST_SECONDS
 from portico.sealing import Seal, Sealer
 from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
@@ -77,6 +79,14 @@ class Integrator(Protocol):
         ...
 
 
+class KeepAlive(Protocol):
+    """What keeps an idle connection's refresh token alive."""
+
+    def schedule(self, connection_id: str) -> None:
+        """From tomorrow on, daily. Raises StorageUnavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Activation:
     """What a successful exchange makes of a connection."""
@@ -115,7 +125,9 @@ class Exchanger:
     connections: Connections
     integrator: Integrator
     sealer: Sealer
+    keep_alive: KeepAlive
     clock: Clock
+    sleep: Callable[[float], None]
     burned: Callable[[], None] = lambda: None
 
     def exchange(self, connection_id: str, owner: str, handle: str) -> Connection:
@@ -129,7 +141,8 @@ class Exchanger:
             raise NotFound
         begun = self._begin(connection, owner, handle)
         if begun is None:
-            return connection
+            # Read again: it may have become active since, while the exchange that is done was under way.
+            return self._reread(connection, None)
         try:
             return self._send(connection, begun)
         except (PortalUnreachable, PortalBusy, DeviceTokenRefused):
@@ -172,16 +185,15 @@ class Exchanger:
         raise Conflict
 
     def _send(self, connection: Connection, attempt: Attempt) -> Connection:
-        # Keys first: once the code is on its way, nothing but storing the answer may be left to do.
-        held = HeldCode.from_bytes(
-            self.sealer.open(sealing.code_of(attempt.key, attempt.codes), attempt.code or b"")
-        )
-        verifier = None
-        if attempt.verifier:
-            opened = self.sealer.open(sealing.verifier_of(attempt.key), attempt.verifier)
-            verifier = Secret(opened.decode())
-        before = self._tokens(connection) if attempt.reconnect else None
-        seal = self._seal(connection)
+        # Keys and schedule first: once the code is on its way, nothing but storing the answer may be left to do.
+        try:
+            held, verifier = self._opened(attempt)
+            before = self._tokens(connection) if attempt.reconnect else None
+            seal = self._seal(connection)
+            self.keep_alive.schedule(connection.id)
+        except StorageUnavailable:
+            self._end(connection, attempt, attempts_.not_sent(attempt, self.clock()))
+            raise
         try:
             reply = self.integrator.exchange(attempt.portal_id, held.code, held.state, verifier)
         except PortalRejected as rejected:
@@ -192,11 +204,20 @@ class Exchanger:
             raise DifferentPatient
         return self._activate(connection, attempt, reply, seal)
 
+    def _opened(self, attempt: Attempt) -> tuple[HeldCode, Secret | None]:
+        place = sealing.code_of(attempt.key, attempt.codes)
+        held = HeldCode.from_bytes(self.sealer.open(place, attempt.code or b""))
+        if not attempt.verifier:
+            return held, None
+        verifier = self.sealer.open(sealing.verifier_of(attempt.key), attempt.verifier)
+        return held, Secret(verifier.decode())
+
     def _activate(
         self, connection: Connection, attempt: Attempt, reply: TokenReply, seal: Seal
     ) -> Connection:
         now = self.clock()
-        for _ in range(3):
+        done = attempts_.connected(attempt, now)
+        while True:
             activation = Activation(
                 tokens=seal.close(reply.first().to_bytes()),
                 generation=connection.generation + 1,
@@ -206,15 +227,21 @@ class Exchanger:
                 refreshable=reply.refresh is not None,
             )
             try:
-                self.connections.activate(connection, activation, attempt, attempts_.connected(attempt, now))
+                self.connections.activate(connection, activation, attempt, done)
             except Conflict:
-                # A refresh may have moved the generation while the patient logged in again. Whatever else
-                # moved (deleted, cancelled, superseded) shows on the next read.
+                # This very commit, repeated after a lost answer. Or a refresh moved the generation while the
+                # patient logged in again. Whatever else moved (deleted, superseded) shows on the next read.
+                if self.attempts.get(attempt.key) == done:
+                    return self._reread(connection, None)
                 connection = self._reread(connection, attempt)
                 seal = self._seal(connection)
                 continue
+            except StorageUnavailable:
+                if self.clock() >= now + PERSIST_SECONDS:
+                    raise
+                self.sleep(0.25)
+                continue
             return self._reread(connection, None)
-        raise Conflict
 
     def _reread(self, connection: Connection, attempt: Attempt | None) -> Connection:
         stored = self.connections.get(connection.id)

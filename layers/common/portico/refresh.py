@@ -1,9 +1,14 @@
-"""Keeping a connection's access token fresh without ever losing the connection.
+"""Keeping a connection alive: the refresh protocol. A connection is never lost by us.
 
-One worker at a time refreshes, under a lease on the item; what it receives is committed on the *generation*
-that it read, not on the lease, so that whoever holds a success can store it. A refresh token is replaced only
-by a non-empty one, and never deleted because a refresh failed. Only an explicit rejection, seen under the own
-lease and an unmoved generation, asks the patient to log in again.
+Refresh tokens may work only once, replies get lost, functions die. So:
+
+- One worker at a time refreshes, under a lease on the item that outlives the function.
+- Before the request goes out, a delayed message is on its way that tries again if nobody tells the outcome.
+- What comes back is committed on the *generation* that was read, not on the lease: whoever holds a success can
+  store it. If the database is down, the sealed tokens are parked in a queue.
+- A refresh token is replaced only by a non-empty one, and never deleted because a refresh failed.
+- The patient is asked to log in again only for an explicit rejection, seen under the own lease and an unmoved
+  generation, while our own device token is honoured.
 """
 
 from collections.abc import Callable
@@ -25,6 +30,7 @@ from portico.errors import (
     ReauthorizationRequired,
     RefreshInProgress,
     Retryable,
+    StorageUnavailable,
 )
 from portico.instants import Clock
 from portico.sealing import Sealer
@@ -32,10 +38,22 @@ from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
 from portico.vendor import token_refused
 
+# The order of these is what makes the protocol safe; a test holds it.
 UPSTREAM_SECONDS = 12
+PERSIST_SECONDS = 8
+FUNCTION_SECONDS = 25
 LEASE_SECONDS = 35
+RETRY_SECONDS = 37
+
+PARK_SECONDS = 2
 LOSER_WAITS_SECONDS = 3
-RETRY_SECONDS = 20
+# The first request with a refresh token, and two more after unknown outcomes, come by themselves.
+MOST_SENT = 3
+FAILING_SECONDS = 4 * 86_400
+AHEAD_SECONDS = 600
+IDLE_SECONDS = 20 * 3600
+FIRST_BACKOFF_SECONDS = 20
+LONGEST_BACKOFF_SECONDS = 6 * 3600
 
 
 class Connections(Protocol):
@@ -46,19 +64,21 @@ class Connections(Protocol):
         ...
 
     def lease(self, connection: Connection, until: float, now: float) -> None:
-        """Takes the lease if it is free and the generation unmoved. Raises Conflict."""
+        """Takes the lease, and counts the request that is about to be sent. Raises Conflict unless the
+        connection is active, its generation unmoved, no lease alive and `next_refresh_at` past."""
         ...
 
-    def renew(self, connection: Connection, renewal: "Renewal") -> None:
-        """Stores new tokens on an unmoved generation. Raises Conflict."""
+    def renew(self, connection_id: str, renewal: "Renewal") -> None:
+        """Stores new tokens on the generation before, whoever holds the lease. A connection that was marked
+        meanwhile is active again. Raises Conflict when the generation moved or the connection is gone."""
         ...
 
-    def release(self, connection: Connection, next_refresh_at: float) -> None:
-        """Gives the own lease back, keeping everything else. Raises Conflict."""
+    def release(self, connection: Connection, failure: "Failure") -> None:
+        """Gives the own lease back and keeps what was learned. Raises Conflict."""
         ...
 
     def require_reauthorization(self, connection: Connection) -> None:
-        """Marks the connection, under the own lease and an unmoved generation. Raises Conflict."""
+        """Marks the connection, under the own lease and an unmoved generation; tokens stay. Raises Conflict."""
         ...
 
 
@@ -74,26 +94,53 @@ class Integrator(Protocol):
         ...
 
 
+class Retries(Protocol):
+    """The queue that outlives a function."""
+
+    def later(self, connection_id: str, generation: int) -> None:
+        """After RETRY_SECONDS somebody looks whether this generation is still there. Raises StorageUnavailable."""
+        ...
+
+    def park(self, connection_id: str, renewal: "Renewal") -> None:
+        """Sealed tokens that the database would not take. Raises StorageUnavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a successful refresh writes."""
+    """What a successful refresh writes; `tokens` is sealed for `generation`, one above what it replaces."""
 
     tokens: bytes
     generation: int
+    refreshed_at: float
     token_expires_at: float | None
     token_lifetime: float | None
     refreshable: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What a failed refresh writes: when to try next, how often it failed in a row, since when it was refused,
+    and how many requests with this refresh token have an unknown outcome."""
+
+    next_refresh_at: float
+    failures: int
+    failing_since: float
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refresher:
-    """Fresh tokens over the given store, vendor and clock; `sleep` is how a loser waits for the winner."""
+    """Fresh tokens over the given store, vendor, queue and clock; `sleep` is how one waits in between."""
 
     connections: Connections
     integrator: Integrator
     sealer: Sealer
+    retries: Retries
     clock: Clock
     sleep: Callable[[float], None]
+
+    # --- what others ask for -----------------------------------------------------------------------
 
     def fresh(self, connection_id: str) -> tuple[Connection, Tokens]:
         """The connection and tokens that may be used now, refreshed first when they are about to expire.
@@ -102,32 +149,20 @@ class Refresher:
         """
         connection = self._active(connection_id)
         tokens = self._open(connection)
-        if not is_stale(connection, self.clock()) or tokens.refresh is None:
+        if tokens.refresh is None or not is_stale(connection, self.clock()):
             return connection, tokens
         try:
-            return self._refresh(connection, tokens)
+            return self._refresh(connection, tokens, tokens.refresh)
         except (Retryable, PortalUnusable):
             if _expired(connection, self.clock()):
                 raise
             return connection, tokens
 
-    def after_refusal(self, connection: Connection) -> tuple[Connection, Tokens]:
-        """New tokens after the vendor refused the ones of `connection` (401).
-
-        One of another generation that a peer has stored meanwhile will do. Raises as `fresh` does.
-        """
-        current = self._active(connection.id)
-        if current.generation != connection.generation:
-            return current, self._open(current)
-        tokens = self._open(current)
-        if tokens.refresh is None:
-            self._require_reauthorization(replace(current, lease_until=self._lease(current)))
-        return self._refresh(current, tokens)
-
     def using[T](self, connection_id: str, call: Callable[[Connection, Tokens], T]) -> T:
         """The outcome of `call` with fresh tokens; a 401 is answered by one refresh and one more call.
 
-        Raises what `call` raises, and as `fresh` does.
+        Raises what `call` raises, and as `fresh` does; DeviceTokenRefused or ReauthorizationRequired when even
+        new tokens are refused.
         """
         connection, tokens = self.fresh(connection_id)
         try:
@@ -135,63 +170,102 @@ class Refresher:
         except PortalRejected as refused:
             if not token_refused(refused):
                 raise
-        connection, tokens = self.after_refusal(connection)
+        connection, tokens = self._after_refusal(connection)
         try:
             return call(connection, tokens)
         except PortalRejected as refused:
             if not token_refused(refused):
                 raise
-        self.refused_again(connection)
+        self._refused_again(connection)
 
-    def refused_again(self, connection: Connection) -> NoReturn:
-        """Even fresh tokens are refused: either our device token is dead, or the patient must log in again.
+    def retry(self, connection_id: str, generation: int) -> str:
+        """The delayed message has come: if nobody told the outcome of that generation's refresh, try again.
 
-        Always raises: DeviceTokenRefused (no connection is marked) or ReauthorizationRequired.
+        What came of it, in a word. Raises Retryable for the queue to come again.
         """
-        current = self._active(connection.id)
-        if current.generation != connection.generation:
-            raise RefreshInProgress
-        self._require_reauthorization(replace(current, lease_until=self._lease(current)))
+        connection = self.connections.get(connection_id)
+        if connection is None or connection.status is not Status.ACTIVE:
+            return "over"
+        if connection.generation != generation or connection.sent == 0:
+            return "settled"
+        if connection.sent >= MOST_SENT:
+            return "left to the next use"
+        return self._in_background(connection)
 
-    def _refresh(self, connection: Connection, tokens: Tokens) -> tuple[Connection, Tokens]:
-        assert tokens.refresh is not None
-        # The data key comes first: nothing but the commit may be left to do once a reply is in hand.
+    def keep_alive(self, connection_id: str) -> str:
+        """The daily schedule: a refresh token that nobody uses would lapse. What came of it, in a word."""
+        connection = self.connections.get(connection_id)
+        if connection is None or not connection.refreshable:
+            return "over"
+        if connection.status is not Status.ACTIVE:
+            return "waiting for the patient"
+        if self.clock() - connection.refreshed_at < IDLE_SECONDS:
+            return "fresh"
+        return self._in_background(connection)
+
+    def unpark(self, connection_id: str, renewal: Renewal) -> str:
+        """Sealed tokens that the database would not take then. Raises StorageUnavailable to come again."""
+        try:
+            self.connections.renew(connection_id, renewal)
+        except Conflict:
+            return "superseded"
+        return "stored"
+
+    # --- the protocol ------------------------------------------------------------------------------
+
+    def _refresh(
+        self, connection: Connection, tokens: Tokens, refresh_token: Secret
+    ) -> tuple[Connection, Tokens]:
         generation = connection.generation + 1
+        # The data key comes first: nothing but the commit may be left to do once a reply is in hand.
         seal = self.sealer.prepare(sealing.tokens_of(connection.id, generation))
         try:
-            held = replace(connection, lease_until=self._lease(connection))
+            held = self._lease(connection)
         except Conflict:
             return self._follow(connection)
         try:
-            reply = self.integrator.refresh(connection.portal_id, tokens.refresh)
-        except PortalRejected:
-            self._require_reauthorization(held)
-        except (PortalUnreachable, PortalBusy, PortalUnclear, PortalUnusable) as error:
-            wait = error.retry_after if isinstance(error, PortalBusy) else RETRY_SECONDS
-            self._release(held, self.clock() + wait)
+            self.retries.later(connection.id, connection.generation)
+            reply = self.integrator.refresh(connection.portal_id, refresh_token)
+        except PortalRejected as rejected:
+            self._rejected(held, rejected)
+        except (StorageUnavailable, PortalUnreachable, PortalBusy, PortalUnclear, PortalUnusable) as error:
+            self._failed(held, error)
             raise
         now = self.clock()
         renewed = tokens.renewed(reply)
         renewal = Renewal(
             tokens=seal.close(renewed.to_bytes()),
             generation=generation,
+            refreshed_at=now,
             token_expires_at=now + reply.expires_in if reply.expires_in else None,
             token_lifetime=reply.expires_in,
             refreshable=renewed.refresh is not None,
         )
-        try:
-            self.connections.renew(held, renewal)
-        except Conflict:
-            # The generation moved: this very write, repeated after a lost answer, or a peer's.
-            current = self._active(connection.id)
-            return current, self._open(current)
-        return self._active(connection.id), renewed
+        return self._commit(held, renewal, renewed)
 
-    def _lease(self, connection: Connection) -> float:
+    def _lease(self, connection: Connection) -> Connection:
         now = self.clock()
         until = now + LEASE_SECONDS
         self.connections.lease(connection, until, now)
-        return until
+        return replace(connection, lease_until=until, sent=connection.sent + 1)
+
+    def _commit(self, held: Connection, renewal: Renewal, renewed: Tokens) -> tuple[Connection, Tokens]:
+        last_try = self.clock() + PERSIST_SECONDS - PARK_SECONDS
+        while True:
+            try:
+                self.connections.renew(held.id, renewal)
+            except Conflict:
+                # The generation moved: this very write, repeated after a lost answer, or a peer's.
+                current = self._active(held.id)
+                return current, self._open(current)
+            except StorageUnavailable:
+                if self.clock() >= last_try:
+                    self.retries.park(held.id, renewal)
+                    break
+                self.sleep(0.25)
+                continue
+            break
+        return _renewed(held, renewal), renewed
 
     def _follow(self, connection: Connection) -> tuple[Connection, Tokens]:
         """Lost the lease: wait a little for the winner's generation."""
@@ -203,9 +277,41 @@ class Refresher:
                 return current, self._open(current)
         raise RefreshInProgress
 
+    # --- refusals and failures ---------------------------------------------------------------------
+
+    def _rejected(self, held: Connection, rejected: PortalRejected) -> NoReturn:
+        if rejected.explicit or token_refused(rejected):
+            self._require_reauthorization(held)
+        # Some other refusal: perhaps the portal is being rebuilt. Believed after days.
+        since = held.failing_since or self.clock()
+        if self.clock() - since >= FAILING_SECONDS:
+            self._require_reauthorization(held)
+        self._release(replace(held, failing_since=since), _backoff(held.failures), sent=held.sent - 1)
+        raise PortalUnusable from None
+
+    def _failed(self, held: Connection, error: Exception) -> None:
+        wait = error.retry_after if isinstance(error, PortalBusy) else _backoff(held.failures)
+        unknown = isinstance(error, PortalUnclear | PortalUnusable)
+        self._release(held, wait, sent=held.sent if unknown else held.sent - 1)
+
+    def _after_refusal(self, connection: Connection) -> tuple[Connection, Tokens]:
+        current = self._active(connection.id)
+        tokens = self._open(current)
+        if current.generation != connection.generation:
+            return current, tokens
+        if tokens.refresh is None:
+            self._require_reauthorization(self._lease(current))
+        return self._refresh(current, tokens, tokens.refresh)
+
+    def _refused_again(self, connection: Connection) -> NoReturn:
+        current = self._active(connection.id)
+        if current.generation != connection.generation:
+            raise RefreshInProgress
+        self._require_reauthorization(self._lease(current))
+
     def _require_reauthorization(self, held: Connection) -> NoReturn:
         if not self.integrator.accepts_device_token():
-            self._release(held, self.clock() + RETRY_SECONDS)
+            self._release(held, FIRST_BACKOFF_SECONDS, sent=held.sent - 1)
             raise DeviceTokenRefused
         try:
             self.connections.require_reauthorization(held)
@@ -214,11 +320,27 @@ class Refresher:
             raise RefreshInProgress(1) from None
         raise ReauthorizationRequired
 
-    def _release(self, held: Connection, next_refresh_at: float) -> None:
+    def _release(self, held: Connection, wait: float, *, sent: int) -> None:
+        failure = Failure(self.clock() + wait, held.failures + 1, held.failing_since, sent)
         try:
-            self.connections.release(held, next_refresh_at)
-        except Conflict:
-            return  # the lease is no longer ours; its holder decides
+            self.connections.release(held, failure)
+        except (Conflict, StorageUnavailable):
+            return  # the lease is another's by now, or runs out by itself
+
+    # --- small things ------------------------------------------------------------------------------
+
+    def _in_background(self, connection: Connection) -> str:
+        tokens = self._open(connection)
+        if tokens.refresh is None:
+            return "over"
+        try:
+            self._refresh(connection, tokens, tokens.refresh)
+        except ReauthorizationRequired:
+            return "reauthorization required"
+        except (RefreshInProgress, PortalUnusable, PortalUnreachable, PortalBusy, PortalUnclear):
+            # Its own delayed message is on the way, or the portal asked for more time than that.
+            return "left to the next try"
+        return "refreshed"
 
     def _active(self, connection_id: str) -> Connection:
         connection = self.connections.get(connection_id)
@@ -236,12 +358,37 @@ class Refresher:
 
 
 def is_stale(connection: Connection, now: float) -> bool:
-    """Whether the access token is within its last fifth, or last minute, by the vendor's hint."""
+    """Whether the access token is within its last ten minutes or last fifth, whichever is longer.
+
+    Of a token that lives for less than twenty minutes, the last half: others would be refreshed at every use.
+    """
     if connection.token_expires_at is None:
         return False
-    margin = max(60.0, 0.2 * (connection.token_lifetime or 0))
-    return now >= connection.token_expires_at - margin
+    lifetime = connection.token_lifetime or 0
+    return now >= connection.token_expires_at - min(max(AHEAD_SECONDS, 0.2 * lifetime), 0.5 * lifetime)
 
 
 def _expired(connection: Connection, now: float) -> bool:
     return connection.token_expires_at is not None and now >= connection.token_expires_at
+
+
+def _backoff(failures: int) -> float:
+    """Twice short, so that the delayed messages find the way free; then doubling."""
+    return min(FIRST_BACKOFF_SECONDS * 2.0 ** min(max(failures - 1, 0), 20), LONGEST_BACKOFF_SECONDS)
+
+
+def _renewed(held: Connection, renewal: Renewal) -> Connection:
+    return replace(
+        held,
+        tokens=renewal.tokens,
+        generation=renewal.generation,
+        refreshed_at=renewal.refreshed_at,
+        token_expires_at=renewal.token_expires_at,
+        token_lifetime=renewal.token_lifetime,
+        refreshable=renewal.refreshable,
+        lease_until=0,
+        next_refresh_at=0,
+        sent=0,
+        failures=0,
+        failing_since=0,
+    )

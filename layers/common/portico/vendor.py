@@ -127,7 +127,7 @@ def failure(reply: Reply, errors: Sequence[VendorError]) -> PorticoError:
     """What an answer that is no success means for the request that was made (fault matrix, classes B to U)."""
     statuses = [reply.status, *(e.status for e in errors if e.status)]
     if any(_GRANT_REFUSED.search(e.message) for e in errors):
-        return PortalRejected(next((s for s in statuses if 400 <= s < 500), reply.status))
+        return PortalRejected(next((s for s in statuses if 400 <= s < 500), reply.status), explicit=True)
     for status in statuses:
         if status in (429, 503):
             return PortalBusy(reply.retry_after)

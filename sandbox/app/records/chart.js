@@ -12,12 +12,46 @@ import { person } from "./person.js";
 
 export function chart(records) {
   const sections = [
-    person, conditions, allergies, medications, measures, immunizations, visits, procedures, reports, documents,
-    familyHistory, careTeam, carePlans, coverage, claims, everythingElse, completeness,
-  ].flatMap((one) => one(records)).filter(Boolean);
+    person,
+    conditions,
+    allergies,
+    medications,
+    measures,
+    immunizations,
+    visits,
+    procedures,
+    reports,
+    documents,
+    familyHistory,
+    careTeam,
+    carePlans,
+    coverage,
+    claims,
+    everythingElse,
+    completeness,
+  ]
+    .flatMap((one) => one(records))
+    .filter(Boolean);
   const links = sections.map(({ id, title, number }) =>
-    h("li", {}, h("a", { href: `#${id}` }, title, number !== null && h("span", { class: "number" }, number.toLocaleString("en-US")))));
-  return h("div", { class: "chart" },
+    h(
+      "li",
+      {},
+      h(
+        "a",
+        { href: `#${id}` },
+        title,
+        number !== null && h("span", { class: "number" }, number.toLocaleString("en-US")),
+      ),
+    ),
+  );
+  return h(
+    "div",
+    { class: "chart" },
     h("nav", { class: "contents", "aria-label": "In these records" }, h("ul", {}, links)),
-    h("div", { class: "stack" }, sections.map(({ element }) => element)));
+    h(
+      "div",
+      { class: "stack" },
+      sections.map(({ element }) => element),
+    ),
+  );
 }

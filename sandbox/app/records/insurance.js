@@ -10,12 +10,23 @@ const TOTALS = { submitted: "Billed", eligible: "Allowed", benefit: "Plan paid" 
 export function coverage(records) {
   const all = newestFirst(records.of("Coverage"), (one) => one.period?.start);
   if (!all.length) return null;
-  return section("coverage", "Coverage", all.length,
-    longList(all, 8, (one) => row(
-      [(one.class ?? []).find(({ name }) => name)?.name || words(one.type) || "Plan", " ", one.status === "active" ? chip("active", "good") : chip(one.status ?? "unknown")],
-      period(one.period),
-      [(one.payor ?? []).map(named).join(", "), words(one.type)].filter(Boolean).join(" · "),
-      one.subscriberId && `Member number ${one.subscriberId}`)));
+  return section(
+    "coverage",
+    "Coverage",
+    all.length,
+    longList(all, 8, (one) =>
+      row(
+        [
+          (one.class ?? []).find(({ name }) => name)?.name || words(one.type) || "Plan",
+          " ",
+          one.status === "active" ? chip("active", "good") : chip(one.status ?? "unknown"),
+        ],
+        period(one.period),
+        [(one.payor ?? []).map(named).join(", "), words(one.type)].filter(Boolean).join(" · "),
+        one.subscriberId && `Member number ${one.subscriberId}`,
+      ),
+    ),
+  );
 }
 
 export function claims(records) {
@@ -32,9 +43,15 @@ function overview(all) {
   const sums = Object.entries(TOTALS).map(([key, title]) => [title, sum(these.map((one) => total(one, key)))]);
   const yours = sum(these.flatMap((one) => Object.keys(SHARES).map((key) => share(one, key))));
   const figures = [...sums, ["Your share", yours]].filter(([, amount]) => amount !== null);
-  return year && h("div", { class: "figures" },
-    h("p", { class: "fine" }, `${these.length} claims in ${year}`),
-    figures.map(([title, amount]) => h("div", {}, h("strong", {}, amount), h("span", {}, title))));
+  return (
+    year &&
+    h(
+      "div",
+      { class: "figures" },
+      h("p", { class: "fine" }, `${these.length} claims in ${year}`),
+      figures.map(([title, amount]) => h("div", {}, h("strong", {}, amount), h("span", {}, title))),
+    )
+  );
 }
 
 function total(one, key) {
@@ -42,12 +59,18 @@ function total(one, key) {
 }
 
 function share(one, key) {
-  return sumOf((one.item ?? []).flatMap((item) => (item.adjudication ?? []).filter(({ category }) => code(category) === key).map(({ amount }) => amount)));
+  return sumOf(
+    (one.item ?? []).flatMap((item) =>
+      (item.adjudication ?? []).filter(({ category }) => code(category) === key).map(({ amount }) => amount),
+    ),
+  );
 }
 
 function sumOf(amounts) {
   const given = amounts.filter((one) => numberOf(one?.value) !== null);
-  return given.length ? { value: given.reduce((all, one) => all + numberOf(one.value), 0), currency: given[0].currency } : null;
+  return given.length
+    ? { value: given.reduce((all, one) => all + numberOf(one.value), 0), currency: given[0].currency }
+    : null;
 }
 
 function sum(amounts) {
@@ -57,13 +80,22 @@ function sum(amounts) {
 
 function claim(one) {
   const items = (one.item ?? []).map((item) => words(item.productOrService)).filter(Boolean);
-  const amounts = [...Object.entries(TOTALS).map(([key, title]) => [title, total(one, key)]), ...Object.entries(SHARES).map(([key, title]) => [title, share(one, key)])]
+  const amounts = [
+    ...Object.entries(TOTALS).map(([key, title]) => [title, total(one, key)]),
+    ...Object.entries(SHARES).map(([key, title]) => [title, share(one, key)]),
+  ]
     .filter(([, amount]) => amount)
     .map(([title, amount]) => `${title} ${money(amount)}`);
   const diagnoses = (one.diagnosis ?? []).map((ill) => words(ill.diagnosisCodeableConcept)).filter(Boolean);
   return row(
-    [items.join(", ") || words(one.type) || "Claim", " ", one.outcome !== "complete" && chip(one.outcome ?? "open", "warn"), one.status === "cancelled" && chip("cancelled")],
+    [
+      items.join(", ") || words(one.type) || "Claim",
+      " ",
+      one.outcome !== "complete" && chip(one.outcome ?? "open", "warn"),
+      one.status === "cancelled" && chip("cancelled"),
+    ],
     dated(one.billablePeriod?.start ?? one.created),
     [words(one.type), named(one.provider), diagnoses.join(", ")].filter(Boolean).join(" · "),
-    h("p", { class: "amounts" }, amounts.join(" · ")));
+    h("p", { class: "amounts" }, amounts.join(" · ")),
+  );
 }

@@ -6,8 +6,17 @@ import { plot } from "./plot.js";
 import { shortName } from "./names.js";
 import { row, section } from "./section.js";
 
-const FLAGS = { H: "High", HH: "Very high", HU: "Very high", L: "Low", LL: "Very low", LU: "Very low", A: "Unusual", AA: "Very unusual" };
-const SINGLE = "Other tests";
+const FLAGS = {
+  H: "High",
+  HH: "Very high",
+  HU: "Very high",
+  L: "Low",
+  LL: "Very low",
+  LU: "Very low",
+  A: "Unusual",
+  AA: "Very unusual",
+};
+const SINGLE = "Single tests";
 
 export function measures(records) {
   const all = records.of("Observation");
@@ -22,10 +31,17 @@ export function measures(records) {
     if (!found.length) return null;
     const { charts, texts } = series(found);
     const groups = kind === "laboratory" ? grouped(charts, records.of("DiagnosticReport")) : [["", charts]];
-    return section(id, title, found.length,
+    return section(
+      id,
+      title,
+      found.length,
       kind === "laboratory" && attention(charts),
-      groups.map(([name, members]) => [name && groups.length > 1 && h("h3", {}, name), h("div", { class: "measures" }, members.map(card))]),
-      texts.length > 0 && longList(texts, 8, finding));
+      groups.map(([name, members]) => [
+        name && groups.length > 1 && h("h3", {}, name),
+        h("div", { class: "measures" }, members.map(card)),
+      ]),
+      texts.length > 0 && longList(texts, 8, finding),
+    );
   });
 }
 
@@ -46,7 +62,15 @@ function series(observations) {
       continue;
     }
     const key = `${what} ${lines[0].unit}`;
-    const chart = charts.get(key) ?? { id: key, name: shortName(one.code), full: words(one.code), unit: lines[0].unit, lines: new Map(), ids: [], size: 0 };
+    const chart = charts.get(key) ?? {
+      id: key,
+      name: shortName(one.code),
+      full: words(one.code),
+      unit: lines[0].unit,
+      lines: new Map(),
+      ids: [],
+      size: 0,
+    };
     for (const { name, value } of lines) {
       const points = chart.lines.get(name) ?? [];
       points.push(point(one, value));
@@ -63,10 +87,15 @@ function series(observations) {
 }
 
 function linesOf(one) {
-  if (numberOf(one.valueQuantity?.value) !== null) return [{ name: "", value: one.valueQuantity, unit: unit(one.valueQuantity.unit ?? one.valueQuantity.code) }];
+  if (numberOf(one.valueQuantity?.value) !== null)
+    return [{ name: "", value: one.valueQuantity, unit: unit(one.valueQuantity.unit ?? one.valueQuantity.code) }];
   return (one.component ?? [])
     .filter((part) => numberOf(part.valueQuantity?.value) !== null)
-    .map((part) => ({ name: shortName(part.code), value: part.valueQuantity, unit: unit(part.valueQuantity.unit ?? part.valueQuantity.code) }));
+    .map((part) => ({
+      name: shortName(part.code),
+      value: part.valueQuantity,
+      unit: unit(part.valueQuantity.unit ?? part.valueQuantity.code),
+    }));
 }
 
 function point(one, value) {
@@ -75,9 +104,19 @@ function point(one, value) {
   const number = numberOf(value.value);
   const told = (one.interpretation ?? []).map((given) => FLAGS[code(given)]).find(Boolean);
   const judged = (one.interpretation ?? []).length > 0;
-  const flag = told ?? (judged ? "" : high !== null && number > high ? "High" : low !== null && number < low ? "Low" : "");
+  const flag =
+    told ?? (judged ? "" : high !== null && number > high ? "High" : low !== null && number < low ? "Low" : "");
   const date = when(one, "effective") || one.issued || "";
-  return { at: instant(date), date: dated(date) || "no date", value: number, text: `${value.comparator ?? ""}${textOf(value.value)}`, low, high, range: rangeText(range), flag };
+  return {
+    at: instant(date),
+    date: dated(date) || "no date",
+    value: number,
+    text: `${value.comparator ?? ""}${textOf(value.value)}`,
+    low,
+    high,
+    range: rangeText(range),
+    flag,
+  };
 }
 
 function rangeText(range) {
@@ -101,9 +140,13 @@ function grouped(charts, reports) {
 
 function attention(charts) {
   const out = charts.filter((chart) => latestOf(chart).some((one) => one.flag));
-  return h("p", { class: "lead" }, out.length
-    ? `The latest value is outside its reference range for ${out.length} of ${count(charts.length, "test")}: ${out.map((one) => one.name).join(", ")}.`
-    : "The latest value of every test that has a reference range is within it.");
+  return h(
+    "p",
+    { class: "lead" },
+    out.length
+      ? `The latest value is outside its reference range for ${out.length} of ${count(charts.length, "test")}: ${out.map((one) => one.name).join(", ")}.`
+      : "The latest value of every test that has a reference range is within it.",
+  );
 }
 
 function latestOf(chart) {
@@ -116,29 +159,88 @@ function card(chart) {
   const range = latest.find((one) => one.range)?.range;
   const value = latest.map((one) => one.text).join("/");
   const dated_ = latest[0].date;
-  const reading = h("p", { class: "reading" }, h("span", { class: "value" }, value), h("span", { class: "unit" }, chart.unit), flags.map((flag) => chip(flag, "warn")));
+  const reading = h(
+    "p",
+    { class: "reading" },
+    h("span", { class: "value" }, value),
+    h("span", { class: "unit" }, chart.unit),
+    flags.map((flag) => chip(flag, "warn")),
+  );
   const time = h("p", { class: "fine" }, dated_);
   const label = `${chart.name}, ${count(chart.size, "result")}; latest ${value} ${chart.unit} on ${dated_}${range ? `; reference range ${range}` : ""}`;
   const points = [...chart.lines].map(([name, list]) => ({ name, points: list.filter((one) => one.at !== null) }));
-  const drawing = points.some((line) => line.points.length > 1) && plot(points, label, (chosen) => {
-    time.textContent = chosen ? `${chosen.map((one) => one.text).join("/")} ${chart.unit} · ${chosen[0].date}` : dated_;
-    time.classList.toggle("chosen", Boolean(chosen));
-  });
-  const table = h("details", { ontoggle: () => table.open && table.childElementCount === 1 && table.append(values(chart)) },
-    h("summary", {}, chart.size === 1 ? "1 result" : `All ${chart.size} results`));
-  return h("article", { class: flags.length ? "measure flagged" : "measure" },
-    h("h4", { title: chart.full }, chart.name), reading, time, drawing,
-    h("p", { class: "fine" }, range ? `Reference range ${range}` : "No reference range given"), table);
+  const drawing =
+    points.some((line) => line.points.length > 1) &&
+    plot(points, label, (chosen) => {
+      time.textContent = chosen
+        ? `${chosen.map((one) => one.text).join("/")} ${chart.unit} · ${chosen[0].date}`
+        : dated_;
+      time.classList.toggle("chosen", Boolean(chosen));
+    });
+  const table = h(
+    "details",
+    { ontoggle: () => table.open && table.childElementCount === 1 && table.append(values(chart)) },
+    h("summary", {}, chart.size === 1 ? "1 result" : `All ${chart.size} results`),
+  );
+  return h(
+    "article",
+    { class: flags.length ? "measure flagged" : "measure" },
+    h("h4", { title: chart.full }, chart.name),
+    reading,
+    time,
+    drawing,
+    points.length > 1 &&
+      h(
+        "p",
+        { class: "legend", "aria-hidden": "true" },
+        points.map((line, number) => h("span", { class: `line${number}` }, line.name)),
+      ),
+    h("p", { class: "fine" }, range ? `Reference range ${range}` : "No reference range given"),
+    table,
+  );
 }
 
 function values(chart) {
   const lines = [...chart.lines.values()];
-  const rows = lines[0].map((one, number) => [one.date, lines.map((points) => points[number]?.text ?? "–").join("/"), lines.map((points) => points[number]?.flag).find(Boolean) ?? "", one.range]).reverse();
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Results: ${chart.full}` },
-    h("table", {},
+  const rows = lines[0]
+    .map((one, number) => [
+      one.date,
+      lines.map((points) => points[number]?.text ?? "–").join("/"),
+      lines.map((points) => points[number]?.flag).find(Boolean) ?? "",
+      one.range,
+    ])
+    .reverse();
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": `Results: ${chart.full}` },
+    h(
+      "table",
+      {},
       h("caption", {}, chart.full),
-      h("thead", {}, h("tr", {}, ["Date", `Value${chart.unit && ` (${chart.unit})`}`, "", "Range"].map((title) => h("th", { scope: "col" }, title)))),
-      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, column) => h("td", { class: column === 1 ? "digits" : null }, cell)))))));
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Date", `Value${chart.unit && ` (${chart.unit})`}`, "", "Range"].map((title) =>
+            h("th", { scope: "col" }, title),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((cells) =>
+          h(
+            "tr",
+            {},
+            cells.map((cell, column) => h("td", { class: column === 1 ? "digits" : null }, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** What was found in words: a blood group, a smoking status. */
@@ -146,14 +248,25 @@ function finding(observations) {
   const sorted = newestFirst(observations, (one) => when(one, "effective"));
   const [latest, ...before] = sorted;
   const changed = before.filter((one, number) => result(one) !== result(sorted[number]));
-  return row([`${shortName(latest.code)}: `, h("strong", {}, result(latest))], dated(when(latest, "effective")) || "no date",
-    changed.length > 0 && `Before: ${changed.map((one) => `${result(one)} (${dated(when(one, "effective")) || "no date"})`).join(", ")}`,
-    !changed.length && before.length > 0 && `The same in ${count(before.length, "earlier entry", "earlier entries")}`);
+  return row(
+    [`${shortName(latest.code)}: `, h("strong", {}, result(latest))],
+    dated(when(latest, "effective")) || "no date",
+    changed.length > 0 &&
+      `Before: ${changed.map((one) => `${result(one)} (${dated(when(one, "effective")) || "no date"})`).join(", ")}`,
+    !changed.length && before.length > 0 && `The same in ${count(before.length, "earlier entry", "earlier entries")}`,
+  );
 }
 
 function result(one) {
   const parts = (one.component ?? []).map((part) => `${shortName(part.code)} ${result(part)}`);
-  return words(one.valueCodeableConcept) || one.valueString || quantity(one.valueQuantity) || textOf(one.valueInteger)
-    || (one.valueBoolean === undefined ? "" : one.valueBoolean ? "yes" : "no")
-    || words(one.dataAbsentReason) || parts.join(", ") || "no result";
+  return (
+    words(one.valueCodeableConcept) ||
+    one.valueString ||
+    quantity(one.valueQuantity) ||
+    textOf(one.valueInteger) ||
+    (one.valueBoolean === undefined ? "" : one.valueBoolean ? "yes" : "no") ||
+    words(one.dataAbsentReason) ||
+    parts.join(", ") ||
+    "no result"
+  );
 }

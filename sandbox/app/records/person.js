@@ -11,23 +11,54 @@ export function person(records) {
   const others = (patient.name ?? []).filter((one) => one !== official).map(nameOf);
   const years = patient.deceasedBoolean || patient.deceasedDateTime ? null : age(patient.birthDate, new Date());
   const name = nameOf(official) || "No name given";
-  const contact = (system) => (patient.telecom ?? []).filter((one) => one.system === system).map((one) => one.value).join(", ");
-  const element = section("you", "About you", null,
-    h("div", { class: "person" },
-      h("span", { class: "portrait", "aria-hidden": "true" }, name.match(/\p{Lu}/gu)?.filter((_, i, all) => i === 0 || i === all.length - 1).join("") ?? ""),
-      h("div", { class: "grow" },
+  const contact = (system) =>
+    (patient.telecom ?? [])
+      .filter((one) => one.system === system)
+      .map((one) => one.value)
+      .join(", ");
+  const element = section(
+    "you",
+    "About you",
+    null,
+    h(
+      "div",
+      { class: "person" },
+      h(
+        "span",
+        { class: "portrait", "aria-hidden": "true" },
+        name
+          .match(/\p{Lu}/gu)
+          ?.filter((_, i, all) => i === 0 || i === all.length - 1)
+          .join("") ?? "",
+      ),
+      h(
+        "div",
+        { class: "grow" },
         h("p", { class: "name" }, name),
-        h("p", { class: "lead" }, [years !== null && `${years} years old`, patient.gender, patient.deceasedDateTime && `died ${dated(patient.deceasedDateTime)}`].filter(Boolean).join(" · ")),
-        facts([
-          ["Born", dated(patient.birthDate)],
-          ["Also named", others.join(", ")],
-          ["Address", addressOf(patient.address?.[0])],
-          ["Telephone", contact("phone")],
-          ["Mail", contact("email")],
-          ["Language", (patient.communication ?? []).map((one) => words(one.language)).join(", ")],
-          ["Your doctor", (patient.generalPractitioner ?? []).map(named).join(", ")],
-          ["Practice", named(patient.managingOrganization)],
-          ...(patient.identifier ?? []).map((one) => [words(one.type) || "Number", one.value]),
-        ]))));
+        h(
+          "p",
+          { class: "lead" },
+          [
+            years !== null && `${years} years old`,
+            patient.gender,
+            patient.deceasedDateTime && `died ${dated(patient.deceasedDateTime)}`,
+          ]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+      ),
+    ),
+    facts([
+      ["Born", dated(patient.birthDate)],
+      ["Also named", others.join(", ")],
+      ["Address", addressOf(patient.address?.[0])],
+      ["Telephone", contact("phone")],
+      ["E-mail", contact("email")],
+      ["Language", (patient.communication ?? []).map((one) => words(one.language)).join(", ")],
+      ["Your doctor", (patient.generalPractitioner ?? []).map(named).join(", ")],
+      ["Practice", named(patient.managingOrganization)],
+      ...(patient.identifier ?? []).map((one) => [words(one.type) || "Number", one.value]),
+    ]),
+  );
   return element;
 }

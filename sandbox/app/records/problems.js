@@ -12,15 +12,24 @@ export function conditions(records) {
   const sorted = newestFirst(all, (one) => when(one, "onset") || one.recordedDate);
   const over = sorted.filter((one) => OVER.has(code(one.clinicalStatus)) || when(one, "abatement"));
   const present = sorted.filter((one) => !over.includes(one));
-  return section("conditions", "Health problems", all.length,
+  return section(
+    "conditions",
+    "Health problems",
+    all.length,
     present.length ? longList(present, 12, condition) : h("p", {}, "None at present."),
-    over.length > 0 && h("details", {}, h("summary", {}, `In the past (${over.length})`), longList(over, 12, condition)));
+    over.length > 0 &&
+      h("details", {}, h("summary", {}, `In the past (${over.length})`), longList(over, 12, condition)),
+  );
 }
 
 function condition(one) {
-  const until = whenWords(one, "abatement");
-  return row([words(one.code) || "Unnamed", " ", doubt(one)], [whenWords(one, "onset"), until && `until ${until}`].filter(Boolean).join(", "),
-    (one.note ?? []).map((note) => note.text), one.severity && words(one.severity));
+  const [from, until] = [whenWords(one, "onset"), whenWords(one, "abatement")];
+  return row(
+    [words(one.code) || "Unnamed", " ", doubt(one)],
+    until ? [from, `until ${until}`].filter(Boolean).join(", ") : from && `since ${from}`,
+    (one.note ?? []).map((note) => note.text),
+    one.severity && words(one.severity),
+  );
 }
 
 function doubt(one) {
@@ -32,9 +41,27 @@ export function allergies(records) {
   const all = records.of("AllergyIntolerance");
   if (!all.length) return null;
   const severe = (one) => one.criticality === "high";
-  return section("allergies", "Allergies", all.length,
-    longList([...all].sort((a, b) => severe(b) - severe(a)), 12, (one) => row(
-      [words(one.code) || "Unnamed", " ", severe(one) && chip("high risk", "bad"), OVER.has(code(one.clinicalStatus)) && chip("no longer", "plain"), doubt(one)],
-      whenWords(one, "onset"),
-      (one.reaction ?? []).map((reaction) => [(reaction.manifestation ?? []).map(words).join(", "), reaction.severity].filter(Boolean).join(" · ")))));
+  return section(
+    "allergies",
+    "Allergies",
+    all.length,
+    longList(
+      [...all].sort((a, b) => severe(b) - severe(a)),
+      12,
+      (one) =>
+        row(
+          [
+            words(one.code) || "Unnamed",
+            " ",
+            severe(one) && chip("high risk", "bad"),
+            OVER.has(code(one.clinicalStatus)) && chip("no longer", "plain"),
+            doubt(one),
+          ],
+          whenWords(one, "onset"),
+          (one.reaction ?? []).map((reaction) =>
+            [(reaction.manifestation ?? []).map(words).join(", "), reaction.severity].filter(Boolean).join(" · "),
+          ),
+        ),
+    ),
+  );
 }

@@ -1,7 +1,7 @@
 /** One connection: its state, fetching its records, and its end. */
 
 import { json, request } from "../api.js";
-import { chip, h, say, set } from "../dom.js";
+import { chip, focusOn, h, say, set } from "../dom.js";
 import { dated, nameOf } from "../fhir.js";
 import { chart } from "../records/chart.js";
 import { follow, read, start, whose } from "../retrieval.js";
@@ -19,50 +19,104 @@ export async function connection(page, id) {
   const trouble = h("div");
   if (one.status === "active") active(page, one, body);
   else set(body, standing(page, one, trouble));
-  return h("div", { class: "stack" },
+  return h(
+    "div",
+    { class: "stack" },
     h("a", { class: "back", href: "/app/" }, "Your connections"),
-    h("div", { class: "headline" },
+    h(
+      "div",
+      { class: "headline" },
       mark(one.portal),
-      h("div", { class: "grow" },
+      h(
+        "div",
+        { class: "grow" },
         h("h1", {}, one.portal.name),
         h("p", { class: "fine" }, `${kind(one.portal)} · ${place(one.portal)}`),
-        h("p", {}, chip(label, tone), " ", one.status === "closed" ? reasonOf(one) : text)),
-      one.status !== "closed" && management(page, one, trouble)),
+        h("p", {}, chip(label, tone), " ", one.status === "closed" ? reasonOf(one) : text),
+      ),
+      one.status !== "closed" && management(page, one, trouble),
+    ),
     trouble,
-    body);
+    body,
+  );
 }
 
 function standing(page, one, trouble) {
   if (one.status === "held") return null;
   const closed = one.status === "closed" || one.status === "pending";
-  const button = h("button", { type: "button", onclick: () =>
-    whileBusy(button, "Opening the portal …", trouble, () => (closed ? connect(one.portal, page.signal) : reconnect(one, page.signal))) },
-  closed ? "Start again" : `Sign in at ${one.portal.name}`);
-  return h("section", { class: "card" },
+  const button = h(
+    "button",
+    {
+      type: "button",
+      onclick: () =>
+        whileBusy(button, "Opening the portal …", trouble, () =>
+          closed ? connect(one.portal, page.signal) : reconnect(one, page.signal),
+        ),
+    },
+    closed ? "Start again" : `Sign in at ${one.portal.name}`,
+  );
+  return h(
+    "section",
+    { class: "card" },
     h("h2", {}, closed ? "Not connected" : "Please sign in again"),
-    h("p", {}, closed ? "Signing in at the portal starts a new connection." : "Portals end a connection from time to time. Sign in once more as the same patient; everything else stays as it is."),
-    h("div", { class: "actions" }, button));
+    h(
+      "p",
+      {},
+      closed
+        ? "Signing in at the portal starts a new connection."
+        : "Portals end a connection from time to time. Sign in once more as the same patient; everything else stays as it is.",
+    ),
+    h("div", { class: "actions" }, button),
+  );
 }
 
 /** The menu of what can be done to a connection. */
 function management(page, one, trouble) {
-  const dialog = h("dialog", { "aria-labelledby": "end-title" },
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": "end-title" },
     h("h2", { id: "end-title" }, `Disconnect ${one.portal.name}?`),
-    h("p", {}, "Our access and everything that was fetched are deleted at once. The portal keeps your records as they are."),
-    h("div", { class: "actions" },
-      h("button", { type: "button", class: "danger", onclick: (event) =>
-        whileBusy(event.currentTarget, "Disconnecting …", trouble, async () => {
-          await request("DELETE", `/v1/connections/${one.id}`, { signal: page.signal });
-          running.set(one.id, null);
-          page.go("/app/", `${one.portal.name} is disconnected, and everything that was fetched is deleted.`);
-        }).finally(() => dialog.close()) }, "Disconnect"),
-      h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Keep it")));
-  const again = h("button", { type: "button", class: "quiet small", onclick: () =>
-    whileBusy(again, "Opening the portal …", trouble, () => reconnect(one, page.signal)) }, "Sign in again");
-  return h("div", { class: "actions" },
+    h(
+      "p",
+      {},
+      "Our access and everything that was fetched are deleted at once. The portal keeps your records as they are.",
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "danger",
+          onclick: (event) =>
+            whileBusy(event.currentTarget, "Disconnecting …", trouble, async () => {
+              await request("DELETE", `/v1/connections/${one.id}`, { signal: page.signal });
+              running.set(one.id, null);
+              page.go("/app/", `${one.portal.name} is disconnected, and everything that was fetched is deleted.`);
+            }).finally(() => dialog.close()),
+        },
+        "Disconnect",
+      ),
+      h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Keep it"),
+    ),
+  );
+  const again = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet small",
+      onclick: () => whileBusy(again, "Opening the portal …", trouble, () => reconnect(one, page.signal)),
+    },
+    "Sign in again",
+  );
+  return h(
+    "div",
+    { class: "actions" },
     one.status === "active" && again,
     h("button", { type: "button", class: "quiet small", onclick: () => dialog.showModal() }, "Disconnect"),
-    dialog);
+    dialog,
+  );
 }
 
 function active(page, one, body) {
@@ -70,34 +124,69 @@ function active(page, one, body) {
   const last = one.lastRetrieval;
   if (going) return bring(page, one, body, () => going);
   if (last?.status === "completed") return bring(page, one, body, () => `/v1/retrievals/${last.id}`, { kept: true });
-  offer(page, one, body);
+  offer(
+    page,
+    one,
+    body,
+    last &&
+      h(
+        "p",
+        { class: "notice bad" },
+        `The last fetch, ${moment(last.finishedAt)}, brought nothing. Trying again often helps.`,
+      ),
+  );
 }
 
-/** Nothing has been fetched yet: whose records these are, and what to fetch. */
-function offer(page, one, body, told = null) {
+/** What to fetch, and before the first time whose records these are. `told` stands above it. */
+function offer(page, one, body, told = null, { back = null } = {}) {
   const who = h("p", { class: "lead" });
   const boxes = Object.entries(RESOURCES).map(([name, words]) =>
-    h("label", { class: "box" }, h("input", { type: "checkbox", name: "resource", value: name, checked: true }), h("span", {}, words)));
+    h(
+      "label",
+      { class: "box" },
+      h("input", { type: "checkbox", name: "resource", value: name, checked: true }),
+      h("span", {}, words),
+    ),
+  );
   const choose = h("details", {}, h("summary", {}, "Choose what to fetch"), h("div", { class: "boxes" }, boxes));
   const fetchThem = () => {
     const chosen = [...choose.querySelectorAll(":checked")].map((box) => box.value);
     if (!chosen.length) return say("Choose at least one kind of record.");
     bring(page, one, body, () => start(one.id, chosen.length < boxes.length ? chosen : null, page.signal));
   };
-  set(body,
+  set(
+    body,
     told,
-    h("section", { class: "card" },
+    h(
+      "section",
+      { class: "card" },
       h("h2", {}, "Fetch your records"),
       who,
-      h("p", {}, "The portal collects them, which takes from a few seconds to a few minutes. You can leave this page meanwhile."),
+      h(
+        "p",
+        {},
+        "The portal collects them, which takes from a few seconds to a few minutes. You can leave this page meanwhile.",
+      ),
       choose,
-      h("div", { class: "actions" }, h("button", { type: "button", onclick: fetchThem }, "Fetch my records"))));
-  if (told) return;
+      h("div", { class: "actions" }, h("button", { type: "button", onclick: fetchThem }, "Fetch my records"), back),
+    ),
+  );
+  if (one.lastRetrieval || told) return;
   whose(one.id, page.signal).then(
-    (patient) => set(who, patient
-      ? ["These are the records of ", h("strong", {}, nameOf(patient.name?.[0]) || "a patient without a name"), patient.birthDate && `, born ${dated(patient.birthDate)}`, "."]
-      : "This portal does not tell whose records these are."),
-    () => who.remove());
+    (patient) =>
+      set(
+        who,
+        patient
+          ? [
+              "These are the records of ",
+              h("strong", {}, nameOf(patient.name?.[0]) || "a patient without a name"),
+              patient.birthDate && `, born ${dated(patient.birthDate)}`,
+              ".",
+            ]
+          : "This portal does not tell whose records these are.",
+      ),
+    () => who.remove(),
+  );
 }
 
 /** Follows a retrieval to its records and shows them. */
@@ -105,17 +194,35 @@ async function bring(page, one, body, begin, { kept = false } = {}) {
   const bar = h("progress", { "aria-label": "Fetching your records" });
   const line = h("p", { role: "status" }, kept ? "Opening what was fetched before." : "Asking the portal.");
   let url = null;
-  const cancel = h("button", { type: "button", class: "quiet", onclick: () =>
-    whileBusy(cancel, "Stopping …", line, async () => {
-      stop.abort(new DOMException("stopped", "AbortError"));
-      if (url) await request("DELETE", url, { signal: page.signal }).catch(() => {});
-      running.set(one.id, null);
-      page.refresh("The fetch was stopped.");
-    }) }, "Stop");
+  const cancel = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      onclick: () =>
+        whileBusy(cancel, "Stopping …", line, async () => {
+          stop.abort(new DOMException("stopped", "AbortError"));
+          if (url) await request("DELETE", url, { signal: page.signal }).catch(() => {});
+          running.set(one.id, null);
+          page.refresh("The fetch was stopped.");
+        }),
+    },
+    "Stop",
+  );
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, page.signal]);
-  set(body, h("section", { class: "card waiting" },
-    h("h2", {}, kept ? "Opening your records" : "Fetching your records"), bar, line, !kept && h("div", { class: "actions" }, cancel)));
+  set(
+    body,
+    h(
+      "section",
+      { class: "card waiting" },
+      h("h2", {}, kept ? "Opening your records" : "Fetching your records"),
+      bar,
+      line,
+      !kept && h("div", { class: "actions" }, cancel),
+    ),
+  );
+  if (!kept) focusOn(body.querySelector("h2"));
   try {
     url = await begin();
     const manifest = await follow(url, signal, (progress) => set(line, sentence(progress)));
@@ -126,15 +233,30 @@ async function bring(page, one, body, begin, { kept = false } = {}) {
     });
     running.set(one.id, null);
     const finishedAt = kept ? one.lastRetrieval.finishedAt : new Date().toISOString();
-    const anew = h("button", { type: "button", class: "quiet small", onclick: () => offer(page, one, body, h("p", { class: "fine" }, "What you see now stays available until the new records are there.")) }, "Fetch again");
-    set(body, h("div", { class: "asof" }, h("p", { class: "fine" }, `As of ${moment(finishedAt)}`), anew), chart(records));
+    const back = h("button", { type: "button", class: "quiet", onclick: () => page.refresh() }, "Keep what is here");
+    const anew = h(
+      "button",
+      { type: "button", class: "quiet small", onclick: () => offer(page, one, body, null, { back }) },
+      "Fetch again",
+    );
+    set(
+      body,
+      h("div", { class: "asof" }, h("p", { class: "fine" }, `As of ${moment(finishedAt)}`), anew),
+      chart(records),
+    );
+    if (!kept) focusOn(body.querySelector(".records h2"));
     say(`Your records are here: ${records.total} entries.`);
   } catch (problem) {
     if (signal.aborted) return;
     running.set(one.id, null);
     if (problem.slug === "reauthorization-required") return page.refresh(CONNECTION.reauthorization_required[2]);
     if (kept && (problem.slug === "gone" || problem.slug === "not-found")) {
-      return offer(page, one, body, h("p", { class: "notice" }, "What was fetched before is no longer kept. Fetch it again."));
+      return offer(
+        page,
+        one,
+        body,
+        h("p", { class: "notice" }, "What was fetched before is no longer kept. Fetch it again."),
+      );
     }
     offer(page, one, body, problemCard(problem, { heading: "h2" }));
   }
@@ -143,5 +265,7 @@ async function bring(page, one, body, begin, { kept = false } = {}) {
 function sentence(progress) {
   const asked = /asked (\d+) times?/.exec(progress);
   if (!asked) return "Asking the portal.";
-  return Number(asked[1]) ? `The portal is collecting your records. Asked ${asked[1]} ${asked[1] === "1" ? "time" : "times"} so far.` : "The portal is collecting your records.";
+  return Number(asked[1])
+    ? `The portal is collecting your records. Asked ${asked[1]} ${asked[1] === "1" ? "time" : "times"} so far.`
+    : "The portal is collecting your records.";
 }

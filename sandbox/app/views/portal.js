@@ -3,7 +3,13 @@
 import { h } from "../dom.js";
 
 export function mark(portal) {
-  const initials = portal.name.match(/\p{L}+/gu)?.slice(0, 2).map((word) => word[0]).join("").toUpperCase() ?? "?";
+  const initials =
+    portal.name
+      .match(/\p{L}+/gu)
+      ?.slice(0, 2)
+      .map((word) => word[0])
+      .join("")
+      .toUpperCase() ?? "?";
   const hue = [...portal.id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 6, 0);
   return h("span", { class: `mark hue${hue}`, "aria-hidden": "true" }, initials);
 }

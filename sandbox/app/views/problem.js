@@ -6,12 +6,23 @@ import { nextStep } from "../words.js";
 /** A card for a problem; `again` tries the same once more, `others` are further ways out. */
 export function problemCard(problem, { again, others = [], heading = "h1" } = {}) {
   const known = problem.slug !== undefined;
-  return h("section", { class: "card problem", role: "alert" },
+  return h(
+    "section",
+    { class: "card problem", role: "alert" },
     h(heading, {}, known ? problem.title : "This page stumbled"),
-    h("p", {}, known ? nextStep(problem) : "Reload the page. If it happens again, the records hold something that this page does not understand."),
-    known && problem.detail && h("p", { class: "fine" }, `${problem.detail} `, h("code", {}, `${problem.status || "–"} ${problem.slug}`)),
+    h(
+      "p",
+      {},
+      known
+        ? nextStep(problem)
+        : "Reload the page. If it happens again, the records hold something that this page does not understand.",
+    ),
+    known &&
+      problem.detail &&
+      h("p", { class: "fine" }, `${problem.detail} `, h("code", {}, `${problem.status || "–"} ${problem.slug}`)),
     !known && h("p", { class: "fine" }, h("code", {}, String(problem))),
-    h("div", { class: "actions" }, again && h("button", { type: "button", onclick: again }, "Try again"), others));
+    h("div", { class: "actions" }, again && h("button", { type: "button", onclick: again }, "Try again"), others),
+  );
 }
 
 /** Runs what a button does: busy while it lasts, a problem shown beside it. */

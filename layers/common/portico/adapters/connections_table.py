@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from portico.adapters import aws, items
@@ -12,9 +13,17 @@ from portico.connection import Connection, ConnectionPage, Status
 from portico.errors import Cancelled, Conflict, InvalidRequest
 from portico.exchange import Activation
 from portico.ids import base64url, is_id
-from portico.refresh import Renewal
+from portico.refresh import Failure, Renewal
 
 _UNFINISHED_KEPT_SECONDS = 30 * 86_400
+# Nothing is in flight and nothing failed.
+_SETTLED: Mapping[str, float] = {
+    "lease_until": 0,
+    "next_refresh_at": 0,
+    "sent": 0,
+    "failures": 0,
+    "failing_since": 0,
+}
 _HELD = "#status = :active AND #generation = :generation AND #lease_until = :lease"
 
 
@@ -138,8 +147,8 @@ class ConnectionsTable:
                 "token_expires_at": activation.token_expires_at,
                 "token_lifetime": activation.token_lifetime,
                 "refreshable": activation.refreshable,
-                "lease_until": 0,
-                "next_refresh_at": 0,
+                "refreshed_at": activation.authorized_at,
+                **_SETTLED,
                 "reason": None,
                 "ttl": None,
             },
@@ -151,39 +160,52 @@ class ConnectionsTable:
     # --- refreshing --------------------------------------------------------------------------------
 
     def lease(self, connection: Connection, until: float, now: float) -> None:
-        """Takes the refresh lease. Raises Conflict when it is held, the generation moved, or it is too early."""
+        """Takes the refresh lease and counts the request about to be sent.
+
+        Raises Conflict when it is held, the connection moved on, or it is too early.
+        """
         self._write(
             connection.id,
-            {"lease_until": until},
-            "#status = :active AND #generation = :generation AND #lease_until <= :now AND #next_refresh_at <= :now",
-            {"active": Status.ACTIVE.value, "generation": connection.generation, "now": now},
+            {"lease_until": until, "sent": connection.sent + 1},
+            "#status = :active AND #generation = :generation AND #sent = :sent"
+            " AND #lease_until <= :now AND #next_refresh_at <= :now",
+            {
+                "active": Status.ACTIVE.value,
+                "generation": connection.generation,
+                "sent": connection.sent,
+                "now": now,
+            },
         )
 
-    def renew(self, connection: Connection, renewal: Renewal) -> None:
-        """New tokens on an unmoved generation, whoever holds the lease by now. Raises Conflict."""
+    def renew(self, connection_id: str, renewal: Renewal) -> None:
+        """New tokens on the generation before, whoever holds the lease by now; a marked connection is active again.
+
+        Raises Conflict.
+        """
         self._write(
-            connection.id,
+            connection_id,
             {
+                "status": Status.ACTIVE.value,
+                "reason": None,
                 "tokens": renewal.tokens,
                 "generation": renewal.generation,
+                "refreshed_at": renewal.refreshed_at,
                 "token_expires_at": renewal.token_expires_at,
                 "token_lifetime": renewal.token_lifetime,
                 "refreshable": renewal.refreshable,
-                "lease_until": 0,
-                "next_refresh_at": 0,
+                **_SETTLED,
             },
-            "#status = :active AND #generation = :generation",
-            {"active": Status.ACTIVE.value, "generation": connection.generation},
+            "#generation = :generation AND (#status = :active OR #status = :marked)",
+            {
+                "generation": renewal.generation - 1,
+                "active": Status.ACTIVE.value,
+                "marked": Status.REAUTHORIZATION_REQUIRED.value,
+            },
         )
 
-    def release(self, connection: Connection, next_refresh_at: float) -> None:
-        """Gives the own lease back. Raises Conflict."""
-        self._write(
-            connection.id,
-            {"lease_until": 0, "next_refresh_at": next_refresh_at},
-            _HELD,
-            self._holding(connection),
-        )
+    def release(self, connection: Connection, failure: Failure) -> None:
+        """Gives the own lease back and keeps what was learned. Raises Conflict."""
+        self._write(connection.id, {"lease_until": 0, **asdict(failure)}, _HELD, self._holding(connection))
 
     def require_reauthorization(self, connection: Connection) -> None:
         """Marks the connection, under the own lease and an unmoved generation; its tokens stay. Raises Conflict."""
@@ -271,6 +293,10 @@ def item_of(connection: Connection) -> items.Item:
             "tokens": connection.tokens,
             "lease_until": connection.lease_until,
             "next_refresh_at": connection.next_refresh_at,
+            "refreshed_at": connection.refreshed_at,
+            "sent": connection.sent,
+            "failures": connection.failures,
+            "failing_since": connection.failing_since,
             "last_retrieval": json.dumps(connection.last_retrieval) if connection.last_retrieval else None,
         }
     )
@@ -298,6 +324,10 @@ def connection_of(stored: items.Item) -> Connection:
         tokens=bytes(kept["tokens"]) if "tokens" in kept else None,
         lease_until=kept.get("lease_until", 0),
         next_refresh_at=kept.get("next_refresh_at", 0),
+        refreshed_at=kept.get("refreshed_at", 0),
+        sent=kept.get("sent", 0),
+        failures=kept.get("failures", 0),
+        failing_since=kept.get("failing_since", 0),
         last_retrieval=json.loads(last) if last else None,
     )
 

@@ -31,6 +31,7 @@ from portico.errors import (
     PortalUnusable,
     PorticoError,
     ResultTooLarge,
+    StorageUnavailable,
 )
 from portico.records_request import RecordsRequest
 from portico.secret import Secret
@@ -169,6 +170,8 @@ class OneRecordDirectory:
         return None
 
     def _ask(self, data_type: str, term: str) -> Sequence[Portal]:
+        if term in (".", ".."):
+            return []  # as a segment of a path they would name another path
         tail = quote(term, safe="")
         reply = self._get(data_type, tail)
         if reply.status == 404 and not term:
@@ -342,5 +345,8 @@ def _tls(credentials: DeviceCredentials) -> ssl.SSLContext:
             Path(pem.name).chmod(0o600)
             pem.write(f"{credentials.certificate.reveal()}\n{credentials.private_key.reveal()}\n")
             pem.flush()
-            context.load_cert_chain(pem.name)
+            try:
+                context.load_cert_chain(pem.name)
+            except ssl.SSLError:
+                raise StorageUnavailable from None
     return context

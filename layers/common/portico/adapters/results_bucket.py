@@ -8,7 +8,6 @@ from isal import isal_zlib
 
 from portico.adapters import aws
 from portico.errors import StorageUnavailable
-from portico.errors import StorageUnavailable
 from portico.ids import Random, base64url
 from portico.retrieval import FHIR_NDJSON, File
 

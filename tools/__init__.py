@@ -1,0 +1,1 @@
+"""What is run on the project itself: it is neither deployed nor part of the local world."""
