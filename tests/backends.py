@@ -39,6 +39,10 @@ class Backend:
     key: str
     secret: str
     state_machine: str
+    queue: str
+    queue_arn: str
+    schedule_group: str
+    scheduler_role: str
 
     def client(self, service: str) -> Any:
         """A client of one's own, to look at what the adapters did."""
@@ -80,6 +84,10 @@ class Backend:
             "TOKENS_KEY": self.key,
             "ONERECORD_SECRET": self.secret,
             "STATE_MACHINE": self.state_machine,
+            "REFRESH_QUEUE": self.queue,
+            "REFRESH_QUEUE_ARN": self.queue_arn,
+            "SCHEDULE_GROUP": self.schedule_group,
+            "SCHEDULER_ROLE": self.scheduler_role,
         }
 
 
@@ -125,6 +133,9 @@ def _prepared(name: str, url: str | None) -> Backend:
     machine = _client(url, "stepfunctions").create_state_machine(
         name="portico-retrieve-records", definition=json.dumps(_WAITING), roleArn=role["Role"]["Arn"]
     )
+    queue = _client(url, "sqs").create_queue(QueueName="portico-refresh")["QueueUrl"]
+    described = _client(url, "sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    _client(url, "scheduler").create_schedule_group(Name="portico-keep-alive")
     return Backend(
         name=name,
         url=url,
@@ -135,4 +146,8 @@ def _prepared(name: str, url: str | None) -> Backend:
         key=_client(url, "kms").create_key()["KeyMetadata"]["Arn"],
         secret=secret["ARN"],
         state_machine=machine["stateMachineArn"],
+        queue=queue,
+        queue_arn=described["Attributes"]["QueueArn"],
+        schedule_group="portico-keep-alive",
+        scheduler_role=role["Role"]["Arn"],
     )

@@ -17,10 +17,11 @@ def burned() -> None:
     logger.warning("security", extra={"reason": "burned"})
 
 
+integrator = deployment.integrator()
 exchanger = Exchanger(
     deployment.attempts(),
     deployment.connections(),
-    deployment.integrator(),
+    integrator,
     deployment.sealer(),
     deployment.keep_alive(),
     deployment.clock,
@@ -32,8 +33,9 @@ exchanger = Exchanger(
 @app.post("/v1/connections/<connection_id>/token")
 def exchange_token(connection_id: str) -> Response[Any]:
     given = api.json_body(app, {"handle": str}, required=("handle",))
-    connection = exchanger.exchange(connection_id, api.owner(app), given["handle"])
-    logger.info("connection active", extra={"connection": connection.id, "generation": connection.generation})
+    verify = deployment.identity_check(integrator, api.claims(app))
+    connection = exchanger.exchange(connection_id, api.owner(app), given["handle"], verify)
+    logger.info("exchanged", extra={"connection": connection.id, "state": connection.status.value})
     return api.answer(200, connection.as_json(deployment.clock()))
 
 

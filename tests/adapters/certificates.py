@@ -12,6 +12,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 @dataclass(frozen=True)
 class Certificate:
     """A certificate with its key, as PEM."""
@@ -32,15 +45,21 @@ class Authority:
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
+        self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         own = _builder(self._name, self._name, self._key.public_key())
-        basic = x509.BasicConstraints(ca=True, path_length=None)
-        signed = own.add_extension(basic, critical=True).sign(self._key, hashes.SHA256())
+        signed = (
+            own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
+            .add_extension(self._identifier, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
         self.pem = _pem(signed)
 
     def issue(self, name: str, *, host: str | None = None) -> Certificate:
         """A certificate: for a server that is reached at `host`, else for a client."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_named(name), self._name, key.public_key())
+        signer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._identifier)
+        builder = _builder(_named(name), self._name, key.public_key()).add_extension(signer, critical=False)
         if host:
             address = x509.IPAddress(ipaddress.ip_address(host))
             builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)

@@ -32,7 +32,7 @@ def failing(
         failed.append(code)
         # moto would carry the request out all the same, if it knew where it was going.
         request.url = "http://127.0.0.1:9/"
-        return AWSResponse(request.url, status, {}, _Body(body.encode()))  # type: ignore[arg-type]
+        return AWSResponse(request.url, status, {}, _Body(body.encode()))
 
     yield from _hooked(service, operation, answer, failed)
 

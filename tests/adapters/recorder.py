@@ -66,10 +66,10 @@ def recording(context: ssl.SSLContext | None = None) -> Iterator[Recorder]:
         protocol_version = "HTTP/1.1"
         timeout = 10
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             self._answer()
 
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             self._answer()
 
         def _answer(self) -> None:

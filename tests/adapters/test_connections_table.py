@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,12 +10,23 @@ from portico.connection import Connection, Status
 from portico.errors import Cancelled, Conflict, InvalidRequest
 from portico.exchange import Activation
 from portico.ids import base64url
-from portico.refresh import Renewal
+from portico.refresh import Failure, Renewal
 from tests.adapters.stores import Stores, at_once
 from tests.samples import NOW, active, attempt_of, fresh_id, fresh_owner, pending
 
-ACTIVATION = Activation(b"sealed", 1, NOW + 60.0, NOW + 3660.5, 3600.5, True)
-RENEWAL = Renewal(b"renewed", 4, NOW + 3600.0, 3600.0, True)
+ACTIVATION = Activation(
+    status=Status.ACTIVE,
+    reason=None,
+    tokens=b"sealed",
+    generation=1,
+    authorized_at=NOW + 60.0,
+    token_expires_at=NOW + 3660.5,
+    token_lifetime=3600.5,
+    refreshable=True,
+)
+RENEWAL = Renewal(b"renewed", 4, NOW, NOW + 3600.0, 3600.0, True)
+FAILURE = Failure(next_refresh_at=NOW + 20.0, failures=3, failing_since=NOW - 60.0, sent=1)
+TROUBLED: dict[str, Any] = {"next_refresh_at": NOW - 1, "failures": 2, "failing_since": NOW - 60, "sent": 1}
 
 
 def started(stores: Stores, connection: Connection, attempt: Attempt) -> tuple[Connection, Attempt]:
@@ -35,6 +48,10 @@ def test_a_connection_reads_back_as_it_was_stored(stores: Stores) -> None:
             reason="portal_refused",
             lease_until=NOW + 35.25,
             next_refresh_at=NOW + 20.5,
+            refreshed_at=NOW - 10.5,
+            sent=2,
+            failures=3,
+            failing_since=NOW - 99.5,
             last_retrieval={"id": "r", "status": "completed", "finishedAt": "2026-11-25T10:00:00Z"},
         )
     )
@@ -197,6 +214,7 @@ def test_an_activation_stores_tokens_and_ends_the_attempt_at_once(stores: Stores
         token_expires_at=NOW + 3660.5,
         token_lifetime=3600.5,
         refreshable=True,
+        refreshed_at=NOW + 60,
     )
 
 
@@ -206,15 +224,27 @@ def test_an_active_connection_is_never_dropped(stores: Stores) -> None:
     assert stores.attribute(stores.connections.name, ("id", connection.id), "ttl") is None
 
 
+def test_an_activation_can_put_a_connection_on_hold(stores: Stores) -> None:
+    connection, attempt = begun(stores)
+    held = replace(ACTIVATION, status=Status.HELD, reason="identity_mismatch")
+    stores.connections.activate(connection, held, attempt, connected(attempt, NOW))
+    stored = stores.connections.get(connection.id)
+    assert stored is not None
+    assert (stored.status, stored.reason) == (Status.HELD, "identity_mismatch")
+
+
 def test_an_activation_without_known_lifetime_forgets_the_earlier_one(stores: Stores) -> None:
-    connection = stores.put(active(attempt="login", lease_until=NOW + 35, reason="portal_refused"))
+    connection = stores.put(active(attempt="login", lease_until=NOW + 35, reason="portal_refused", **TROUBLED))
     login = stores.put_attempt(attempt_of(connection, key="login", reconnect=True))
-    unknown = Activation(b"again", 4, NOW, None, None, False)
+    unknown = replace(
+        ACTIVATION, generation=4, token_expires_at=None, token_lifetime=None, refreshable=False
+    )
     stores.connections.activate(connection, unknown, login, connected(login, NOW))
     stored = stores.connections.get(connection.id)
     assert stored is not None
     assert (stored.token_expires_at, stored.token_lifetime, stored.refreshable) == (None, None, False)
     assert (stored.lease_until, stored.reason) == (0, None)
+    assert (stored.next_refresh_at, stored.failures, stored.failing_since, stored.sent) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("moved", ["generation", "attempt", "attempt revision", "deleted"])
@@ -242,13 +272,13 @@ def test_an_activation_is_refused_and_changes_nothing_when_moved(stores: Stores,
 def test_a_free_lease_is_taken(stores: Stores) -> None:
     connection = stores.put(active())
     stores.connections.lease(connection, NOW + 35, NOW)
-    assert stores.connections.get(connection.id) == replace(connection, lease_until=NOW + 35)
+    assert stores.connections.get(connection.id) == replace(connection, lease_until=NOW + 35, sent=1)
 
 
 def test_a_lease_that_ran_out_is_taken_over(stores: Stores) -> None:
     connection = stores.put(active(lease_until=NOW))
     stores.connections.lease(connection, NOW + 35, NOW)
-    assert stores.connections.get(connection.id) == replace(connection, lease_until=NOW + 35)
+    assert stores.connections.get(connection.id) == replace(connection, lease_until=NOW + 35, sent=1)
 
 
 @pytest.mark.parametrize(
@@ -257,13 +287,14 @@ def test_a_lease_that_ran_out_is_taken_over(stores: Stores) -> None:
         {"lease_until": NOW + 0.5},
         {"next_refresh_at": NOW + 0.5},
         {"generation": 4},
+        {"sent": 1},
         {"status": Status.REAUTHORIZATION_REQUIRED},
     ],
-    ids=["held", "too early", "moved", "not active"],
+    ids=["held", "too early", "moved", "sent by another", "not active"],
 )
-def test_a_lease_is_refused_and_changes_nothing_when(stores: Stores, state: dict[str, object]) -> None:
+def test_a_lease_is_refused_and_changes_nothing_when(stores: Stores, state: dict[str, Any]) -> None:
     connection = active()
-    stored = stores.put(replace(connection, **state))  # type: ignore[arg-type]
+    stored = stores.put(replace(connection, **state))
     with pytest.raises(Conflict):
         stores.connections.lease(connection, NOW + 35, NOW)
     assert stores.connections.get(connection.id) == stored
@@ -278,32 +309,62 @@ def test_of_many_who_want_the_lease_one_gets_it(stores: Stores) -> None:
     assert stored.lease_until == NOW + 30 + outcomes.index(None)
 
 
-def test_a_renewal_is_stored_whoever_holds_the_lease_by_now(stores: Stores) -> None:
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.REAUTHORIZATION_REQUIRED])
+def test_a_renewal_is_stored_whoever_holds_the_lease_and_settles_everything(
+    stores: Stores, status: Status
+) -> None:
     connection = active()
-    stores.put(replace(connection, lease_until=NOW + 99))
-    stores.connections.renew(connection, RENEWAL)
+    stores.put(replace(connection, status=status, lease_until=NOW + 99, reason="x", **TROUBLED))
+    stores.connections.renew(connection.id, RENEWAL)
     assert stores.connections.get(connection.id) == replace(
-        connection, tokens=b"renewed", generation=4, token_expires_at=NOW + 3600, token_lifetime=3600.0
+        connection,
+        tokens=b"renewed",
+        generation=4,
+        refreshed_at=NOW,
+        token_expires_at=NOW + 3600,
+        token_lifetime=3600.0,
     )
+
+
+def test_a_renewal_without_known_lifetime_forgets_the_earlier_one(stores: Stores) -> None:
+    connection = stores.put(active())
+    stores.connections.renew(connection.id, replace(RENEWAL, token_expires_at=None, token_lifetime=None))
+    stored = stores.connections.get(connection.id)
+    assert stored is not None
+    assert (stored.token_expires_at, stored.token_lifetime) == (None, None)
 
 
 @pytest.mark.parametrize(
     "state",
-    [{"generation": 4}, {"status": Status.REAUTHORIZATION_REQUIRED}],
-    ids=["moved", "not active"],
+    [{"generation": 4}, {"generation": 2}, {"status": Status.CLOSED}, {"status": Status.HELD}],
+    ids=["renewed already", "an older one", "closed", "held"],
 )
-def test_a_renewal_is_refused_and_changes_nothing_when(stores: Stores, state: dict[str, object]) -> None:
+def test_a_renewal_is_refused_and_changes_nothing_when(stores: Stores, state: dict[str, Any]) -> None:
     connection = active()
-    stored = stores.put(replace(connection, **state))  # type: ignore[arg-type]
+    stored = stores.put(replace(connection, **state))
     with pytest.raises(Conflict):
-        stores.connections.renew(connection, RENEWAL)
+        stores.connections.renew(connection.id, RENEWAL)
     assert stores.connections.get(connection.id) == stored
 
 
-def test_the_own_lease_is_given_back(stores: Stores) -> None:
-    held = stores.put(active(lease_until=NOW + 35))
-    stores.connections.release(held, NOW + 20)
-    assert stores.connections.get(held.id) == replace(held, lease_until=0, next_refresh_at=NOW + 20)
+def test_of_two_renewals_of_a_generation_one_is_stored(stores: Stores) -> None:
+    connection = stores.put(active())
+    outcomes = at_once(
+        3,
+        lambda n: stores.connections.renew(connection.id, replace(RENEWAL, tokens=f"winner {n}".encode())),
+    )
+    assert outcomes.count(None) == 1
+    stored = stores.connections.get(connection.id)
+    assert stored is not None
+    assert stored.tokens == f"winner {outcomes.index(None)}".encode()
+
+
+def test_the_own_lease_is_given_back_with_what_was_learned(stores: Stores) -> None:
+    held = stores.put(active(lease_until=NOW + 35, sent=2))
+    stores.connections.release(held, FAILURE)
+    assert stores.connections.get(held.id) == replace(
+        held, lease_until=0, next_refresh_at=NOW + 20, failures=3, failing_since=NOW - 60, sent=1
+    )
 
 
 def test_the_own_lease_marks_a_connection_and_keeps_its_tokens(stores: Stores) -> None:
@@ -321,13 +382,13 @@ def test_the_own_lease_marks_a_connection_and_keeps_its_tokens(stores: Stores) -
 )
 @pytest.mark.parametrize("write", ["release", "mark"])
 def test_without_the_own_lease_nothing_is_written(
-    stores: Stores, write: str, state: dict[str, object]
+    stores: Stores, write: str, state: dict[str, Any]
 ) -> None:
     held = active(lease_until=NOW + 35)
-    stored = stores.put(replace(held, **state))  # type: ignore[arg-type]
+    stored = stores.put(replace(held, **state))
     with pytest.raises(Conflict):
         if write == "release":
-            stores.connections.release(held, NOW + 20)
+            stores.connections.release(held, FAILURE)
         else:
             stores.connections.require_reauthorization(held)
     assert stores.connections.get(held.id) == stored
@@ -335,12 +396,13 @@ def test_without_the_own_lease_nothing_is_written(
 
 def test_no_write_brings_a_deleted_connection_back(stores: Stores) -> None:
     gone = active(lease_until=NOW)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: stores.connections.lease(gone, NOW + 35, NOW),
-        lambda: stores.connections.renew(gone, RENEWAL),
-        lambda: stores.connections.release(gone, NOW),
+        lambda: stores.connections.renew(gone.id, RENEWAL),
+        lambda: stores.connections.release(gone, FAILURE),
         lambda: stores.connections.require_reauthorization(gone),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(Conflict):
             write()
     assert stores.connections.get(gone.id) is None
@@ -369,7 +431,8 @@ def test_pages_show_the_owners_connections_newest_first_without_loss(stores: Sto
     owner = fresh_owner()
     mine = [stores.put(active(owner, created_at=NOW + n / 4)) for n in range(7)]
     stores.put(active(created_at=NOW))
-    seen, cursor, sizes = [], None, []
+    seen: list[Connection] = []
+    cursor, sizes = None, []
     while True:
         page = stores.connections.owned_by(owner, 3, cursor)
         seen += page.connections

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -55,7 +56,7 @@ def test_each_write_has_a_data_key_of_its_own(sealer: KmsSealer, place: Place) -
     assert first[3:length] != second[3:length]
 
 
-PARTS = {
+PARTS: dict[str, Callable[[int, int], int]] = {
     "version": lambda whole, wrapped: 0,
     "length, high byte": lambda whole, wrapped: 1,
     "length, low byte": lambda whole, wrapped: 2,

@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
-from portico.adapters import onerecord
 from portico.errors import PortalUnreachable, StorageUnavailable
 from portico.secret import Secret
 from tests.adapters.certificates import Authority
@@ -30,7 +30,7 @@ def clients() -> Authority:
 def trusted(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The authorities that the client knows."""
     (tmp_path / "authorities.pem").write_text(authority.pem)
-    monkeypatch.setattr(onerecord.certifi, "where", lambda: str(tmp_path / "authorities.pem"))
+    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "authorities.pem"))
 
 
 @pytest.fixture

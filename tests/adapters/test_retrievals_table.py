@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -171,10 +172,11 @@ def test_a_result_of_a_deleted_connection_has_nowhere_to_go(
     stores: Stores, connection: Connection, running: Retrieval
 ) -> None:
     stores.connections.delete(connection)
-    for end in (
+    ends: list[Callable[[], object]] = [
         lambda: stores.retrievals.complete(running, RESULT),
         lambda: stores.retrievals.fail(running, "vendor_error", NOW),
-    ):
+    ]
+    for end in ends:
         with pytest.raises(Cancelled):
             end()
     assert stores.retrievals.get(running.id) == running
@@ -194,13 +196,14 @@ def test_nothing_is_written_to_a_retrieval_that_no_longer_runs(
     else:
         stores.retrievals.delete(running.id)
     before, told = stores.retrievals.get(running.id), stores.connections.get(connection.id)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: stores.retrievals.submitted(running, b"late", NOW),
         lambda: stores.retrievals.polled(running),
         lambda: stores.retrievals.restart(running),
         lambda: stores.retrievals.complete(running, RESULT),
         lambda: stores.retrievals.fail(running, "internal", NOW),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(Cancelled):
             write()
     assert stores.retrievals.get(running.id) == before

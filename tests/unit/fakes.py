@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portico.sealing import Place
+from portico import pkce
 from portico.attempt import OPEN, Attempt, State
 from portico.connection import Connection
 from portico.connection import Status as ConnectionStatus
@@ -598,8 +599,7 @@ class Grant:
     """What the portal knows of a login."""
 
     patient: str | None
-    verifier: str | None = None
-    state: str | None = None
+    challenge: str | None = None
 
 
 @dataclass
@@ -633,8 +633,8 @@ class Integrator:
             grant = self.codes.pop(code.reveal(), None)
             if not self.device_token_good:
                 raise PortalRejected(401)
-            if grant is None or grant.verifier != (verifier.reveal() if verifier else None):
-                raise PortalRejected(400)
+            if grant is None or not _proven(grant, verifier):
+                raise PortalRejected(400, explicit=True)
             reply = self._reply(grant.patient, self._new_refresh(grant.patient))
         return reply
 
@@ -644,7 +644,7 @@ class Integrator:
             if not self.device_token_good:
                 raise PortalRejected(401)
             if presented not in self.refreshing:
-                raise PortalRejected(400)
+                raise PortalRejected(400, explicit=True)
             patient = self.refreshing[presented]
             if self.rotation == "strict":
                 del self.refreshing[presented]
@@ -717,6 +717,12 @@ class Integrator:
         if refresh is not None:
             reply["refreshToken"] = refresh
         return TokenReply.parse(reply, "portal")
+
+
+def _proven(grant: Grant, verifier: Secret | None) -> bool:
+    if grant.challenge is None or verifier is None:
+        return grant.challenge is None and verifier is None
+    return pkce.challenge(verifier.reveal(), pkce.Method.S256) == grant.challenge
 
 
 def envelope(resources: Sequence[Mapping[str, Any]], **members: Any) -> bytes:

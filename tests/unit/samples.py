@@ -185,10 +185,11 @@ class World:
         login.session = login.url.rpartition("%2F")[2]
         return login
 
-    def code(self, patient: str | None = PATIENT, verifier: str | None = None) -> str:
-        """The portal grants a code."""
+    def code(self, patient: str | None = PATIENT, url: str = "") -> str:
+        """The portal that a redirector URL leads to grants a code."""
         self.codes += 1
-        self.vendor.codes[f"code-{self.codes}"] = Grant(patient, verifier)
+        challenge = url.partition("code_challenge%3D")[2][:43] or None
+        self.vendor.codes[f"code-{self.codes}"] = Grant(patient, challenge)
         return f"code-{self.codes}"
 
     def back(self, login: Login, query: str) -> str:
@@ -201,7 +202,7 @@ class World:
     def come_back(self, login: Login, patient: str | None = PATIENT) -> Login:
         """Launched, logged in, and back with a code."""
         self.go(login)
-        self.back(login, f"code={self.code(patient)}")
+        self.back(login, f"code={self.code(patient, login.url)}")
         return login
 
     def exchange(self, login: Login, owner: str = ALICE) -> Connection:

@@ -30,7 +30,7 @@ from portico.errors import (
 )
 from portico.exchange import HeldCode
 from portico.secret import Secret
-from tests.unit.fakes import START, Crash, Grant, raising
+from tests.unit.fakes import START, Crash, raising
 from tests.unit.samples import ALICE, BOB, PATIENT, Login, World, portal
 
 
@@ -567,10 +567,14 @@ def test_a_held_code_comes_out_of_its_seal_as_it_went_in(state: str | None) -> N
     assert "code" not in repr(held.code)
 
 
-def test_a_code_is_granted_by_its_verifier_alone(world: World) -> None:
+def test_a_code_is_exchanged_with_the_verifier_of_its_own_challenge(world: World) -> None:
     world.portals[:] = [portal(query="client_id=1&code_challenge_method=S256")]
-    login = world.go(world.start())
-    world.vendor.codes["c"] = Grant(PATIENT, "another verifier")
-    world.back(login, "code=c")
+    assert world.connect().status is Status.ACTIVE
+
+
+def test_t05_a_code_of_another_login_does_not_fit_the_verifier(world: World) -> None:
+    world.portals[:] = [portal(query="client_id=1&code_challenge_method=S256")]
+    mine, victims = world.go(world.start()), world.go(world.start(BOB))
+    world.back(mine, f"code={world.code(PATIENT, victims.url)}")
     with pytest.raises(AuthorizationRejected):
-        world.exchange(login)
+        world.exchange(mine)

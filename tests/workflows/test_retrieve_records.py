@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -111,21 +112,19 @@ def test_patience_with_a_vendor_that_is_down_ends(world: World, link: Link, outs
 def test_an_expired_result_begins_again_once(world: World, link: Link, outside: Outside) -> None:
     outside.set_scenario(link.portal.id, async_outcome="never")
     execution = started(world, link, "Patient")
-    wait_for(lambda: outside.count("retrieve", link.portal.id) or None)
-    mark_as_seen_ready(world, execution.retrieval_id)
-    wait_for(lambda: True if outside.count("start", link.portal.id) == 2 else None)
-    outside.set_scenario(link.portal.id, async_outcome="data", async_seconds=0)
+    seen_ready_until(world, execution, lambda: outside.count("start", link.portal.id) == 2)
+    outside.set_scenario(link.portal.id, async_outcome="data")
+    assert execution.ended()["status"] == "SUCCEEDED"
     assert execution.states().count("Begin") == 2
+    assert outside.count("start", link.portal.id) == 2
 
 
 def test_a_result_that_expires_twice_is_told(world: World, link: Link, outside: Outside, ear: Ear) -> None:
     outside.set_scenario(link.portal.id, async_outcome="never")
     execution = started(world, link, "Patient")
-    for begun in (1, 2):
-        wait_for(lambda n=begun: True if outside.count("start", link.portal.id) == n else None)  # type: ignore[misc]
-        wait_for(lambda: True if execution.states()[-1] in ("Wait", "Poll") else None)
-        mark_as_seen_ready(world, execution.retrieval_id)
-    assert execution.ended()["status"] == "FAILED"
+    seen_ready_until(world, execution, lambda: execution.described()["status"] != "RUNNING")
+    assert execution.described()["status"] == "FAILED"
+    assert outside.count("start", link.portal.id) == 2
     assert ear.about(execution.retrieval_id)["detail"]["reason"] == "result_expired"
 
 
@@ -214,11 +213,16 @@ def payloads_of(event: dict[str, Any]) -> list[Any]:
     return [value for d in details for name, value in d.items() if name in ("input", "output", "error", "cause")]
 
 
-def mark_as_seen_ready(world: World, retrieval_id: str) -> None:
-    """As a poll leaves it that saw the result and died before it could store it."""
-    world.aws("dynamodb").update_item(
-        TableName=world.stack.outputs["RetrievalsTableName"],
-        Key={"id": {"S": retrieval_id}},
-        UpdateExpression="SET ready = :yes",
-        ExpressionAttributeValues={":yes": {"BOOL": True}},
-    )
+def seen_ready_until(world: World, execution: Execution, there: Callable[[], bool]) -> None:
+    """The item as a poll leaves it that saw the result and died before it could store it, again and again."""
+
+    def mark_and_look() -> bool | None:
+        world.aws("dynamodb").update_item(
+            TableName=world.stack.outputs["RetrievalsTableName"],
+            Key={"id": {"S": execution.retrieval_id}},
+            UpdateExpression="SET ready = :yes",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
+        return there() or None
+
+    wait_for(mark_and_look)

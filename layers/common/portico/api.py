@@ -24,6 +24,7 @@ PROBLEM = "application/problem+json"
 _TABLE: Mapping[type[e.PorticoError], tuple[int, str, str]] = {
     e.InvalidRequest: (400, "invalid-request", "The request is not valid"),
     e.InvalidHandle: (400, "invalid-handle", "The handle does not belong to this connection"),
+    e.ConnectionHeld: (403, "forbidden", "The connection is held back"),
     e.NotFound: (404, "not-found", "Not found"),
     e.NotAuthorizedYet: (409, "not-authorized-yet", "The patient has not authorized this connection yet"),
     e.ExchangeInProgress: (409, "exchange-in-progress", "The exchange is in progress"),
@@ -56,6 +57,7 @@ _TABLE: Mapping[type[e.PorticoError], tuple[int, str, str]] = {
 }
 _ADVICE: Mapping[type[e.PorticoError], str] = {
     e.InvalidHandle: "Use the handle from the return URL's fragment of this connection's newest attempt.",
+    e.ConnectionHeld: "It gives no records until it is released; its `reason` says why. Start a new connection.",
     e.NotFound: "There is no such thing for this user.",
     e.NotAuthorizedYet: "Wait until the browser has come back to the return URL, then exchange its handle.",
     e.ExchangeInProgress: "Ask again after Retry-After seconds.",
@@ -162,11 +164,16 @@ def detail(error: e.PorticoError) -> str:
 
 def owner(app: APIGatewayHttpResolver) -> str:
     """The app user that the authorizer vouches for."""
-    authorizer = app.current_event.request_context.authorizer
-    claims = authorizer.jwt_claim if authorizer else None
-    if not claims or not claims.get("iss") or not claims.get("sub"):
+    claims_ = claims(app)
+    if not claims_.get("iss") or not claims_.get("sub"):
         raise e.NotFound
-    return owner_of(claims["iss"], claims["sub"])
+    return owner_of(claims_["iss"], claims_["sub"])
+
+
+def claims(app: APIGatewayHttpResolver) -> Mapping[str, Any]:
+    """The claims of the access token that the authorizer has verified."""
+    authorizer = app.current_event.request_context.authorizer
+    return (authorizer.jwt_claim if authorizer else None) or {}
 
 
 def json_body(

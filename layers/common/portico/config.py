@@ -20,6 +20,11 @@ def required(name: str) -> str:
     return value
 
 
+def optional(name: str) -> str:
+    """The value of an environment variable, empty when it is not set."""
+    return os.environ.get(name, "")
+
+
 def words(name: str) -> frozenset[str]:
     """A comma-separated list."""
     return frozenset(word.strip() for word in required(name).split(",") if word.strip())
@@ -27,7 +32,7 @@ def words(name: str) -> frozenset[str]:
 
 def public_base_url() -> str:
     """Where browsers reach the API, without a trailing slash; empty when the API's own address is meant."""
-    return os.environ.get("PUBLIC_BASE_URL", "").rstrip("/")
+    return optional("PUBLIC_BASE_URL").rstrip("/")
 
 
 def loopback() -> bool:
@@ -41,7 +46,7 @@ def redirectors() -> Redirectors:
     return Redirectors(
         hosts=frozenset(host.lower() for host in words("REDIRECTOR_HOSTS")),
         loopback=loopback(),
-        derived_replaces_portal_url=os.environ.get("PORTAL_URL_FROM") == "derivedAuthUri",
+        derived_replaces_portal_url=optional("PORTAL_URL_FROM") == "derivedAuthUri",
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from portico import config
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from portico.adapters.retrievals_table import RetrievalsTable
     from portico.adapters.schedules import KeepAliveSchedules
     from portico.adapters.workflow import Workflow
+    from portico.connection import Connection
+    from portico.exchange import Verify
     from portico.refresh import Refresher
+    from portico.tokens import Tokens
 
 clock = time.time
 random = secrets.token_bytes
@@ -101,6 +105,20 @@ def refresher(integrator: OneRecordIntegrator) -> Refresher:
     from portico.refresh import Refresher
 
     return Refresher(connections(), integrator, sealer(), refresh_queue(), clock, sleep)
+
+
+def identity_check(integrator: OneRecordIntegrator, claims: Mapping[str, Any]) -> Verify | None:
+    """Compares a new connection's patient with the app user's claims, if this deployment wants that."""
+    if config.optional("IDENTITY_CHECK") != "match":
+        return None
+    from portico.identity import Identity, IdentityCheck
+
+    check, identity = IdentityCheck(connections(), integrator), Identity.of(claims)
+
+    def verify(connection: Connection, tokens: Tokens) -> str | None:
+        return check.verify(connection, tokens, identity)
+
+    return verify
 
 
 def refresh_queue() -> RefreshQueue:

@@ -5,6 +5,7 @@ PorticoError
 ├── InvalidHandle             the one-time handle does not belong to this attempt
 ├── NotFound                  no such thing for this caller
 ├── NotAuthorizedYet          the patient has not come back from the portal
+├── ConnectionHeld            the connection is held back until somebody looks
 ├── ReauthorizationRequired   the portal no longer honours this connection
 ├── DifferentPatient          a reconnect brought back somebody else
 ├── AuthorizationRejected     the portal refused the authorization code
@@ -29,6 +30,7 @@ PorticoError
     ├── PortalTimeout             sent, and no complete answer in time
     ├── DeviceTokenRefused        OneRecord refuses our own token; no patient's connection is at fault
     ├── StorageUnavailable        AWS did not answer, or throttles
+    │   └── KeyUnavailable            the tokens key is disabled or being deleted
     └── Conflict                  somebody else changed the same item first
 """
 
@@ -65,6 +67,10 @@ class NotFound(PorticoError):
 
 class NotAuthorizedYet(PorticoError):
     """The patient has not come back from the portal."""
+
+
+class ConnectionHeld(PorticoError):
+    """The connection is held back: its patient could not be verified, or its tokens were tampered with."""
 
 
 class ReauthorizationRequired(PorticoError):
@@ -190,6 +196,12 @@ class DeviceTokenRefused(Retryable):
 
 class StorageUnavailable(Retryable):
     """An AWS service did not answer in time, or throttles."""
+
+
+class KeyUnavailable(StorageUnavailable):
+    """The tokens key is disabled or being deleted; an operator has to look."""
+
+    default_retry_after = 60
 
 
 class Conflict(Retryable):

@@ -6,13 +6,14 @@ first outcome is unknown; a token that arrived is stored or the attempt visibly 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from portico import attempt as attempts_
 from portico import sealing
 from portico.attempt import Attempt, State
-from portico.connection import Connection
+from portico.connection import Connection, Status
 from portico.errors import (
     AuthorizationRejected,
     Conflict,
@@ -89,7 +90,10 @@ class KeepAlive(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a successful exchange makes of a connection."""
+    """What a successful exchange makes of a connection: active, or held with a reason."""
+
+    status: Status
+    reason: str | None
 
     tokens: bytes
     generation: int
@@ -117,6 +121,11 @@ class HeldCode:
         return cls(Secret(kept["code"]), kept["state"])
 
 
+# Compares the patient with the app user: lifts the hold, or keeps it with a reason.
+Verify = Callable[[Connection, Tokens], object]
+UNVERIFIED = "identity_unverified"
+
+
 @dataclass(frozen=True, slots=True)
 class Exchanger:
     """Exchanges codes over the given stores, vendor and clock. `burned` is told when a handle was stolen."""
@@ -130,8 +139,10 @@ class Exchanger:
     sleep: Callable[[float], None]
     burned: Callable[[], None] = lambda: None
 
-    def exchange(self, connection_id: str, owner: str, handle: str) -> Connection:
-        """The active connection.
+    def exchange(
+        self, connection_id: str, owner: str, handle: str, verify: Verify | None = None
+    ) -> Connection:
+        """The active connection; with `verify`, a held one until that lifts the hold.
 
         Raises NotFound, InvalidHandle, NotAuthorizedYet, ExchangeInProgress, Gone, AuthorizationRejected,
         DifferentPatient, and the Retryable errors; each leaves the attempt as `portico.attempt` says.
@@ -142,9 +153,9 @@ class Exchanger:
         begun = self._begin(connection, owner, handle)
         if begun is None:
             # Read again: it may have become active since, while the exchange that is done was under way.
-            return self._reread(connection, None)
+            return self._verified(self._reread(connection, None), verify)
         try:
-            return self._send(connection, begun)
+            return self._verified(self._send(connection, begun, held=verify is not None), verify)
         except (PortalUnreachable, PortalBusy, DeviceTokenRefused):
             self._end(connection, begun, attempts_.not_sent(begun, self.clock()))
             raise
@@ -184,10 +195,18 @@ class Exchanger:
             return None if step.done else step.attempt
         raise Conflict
 
-    def _send(self, connection: Connection, attempt: Attempt) -> Connection:
+    def _verified(self, connection: Connection, verify: Verify | None) -> Connection:
+        tokens = self._tokens(connection)
+        if verify is None or tokens is None or connection.reason != UNVERIFIED:
+            return connection
+        with suppress(Conflict):
+            verify(connection, tokens)
+        return self._reread(connection, None)
+
+    def _send(self, connection: Connection, attempt: Attempt, *, held: bool) -> Connection:
         # Keys and schedule first: once the code is on its way, nothing but storing the answer may be left to do.
         try:
-            held, verifier = self._opened(attempt)
+            code, verifier = self._opened(attempt)
             before = self._tokens(connection) if attempt.reconnect else None
             seal = self._seal(connection)
             self.keep_alive.schedule(connection.id)
@@ -195,30 +214,34 @@ class Exchanger:
             self._end(connection, attempt, attempts_.not_sent(attempt, self.clock()))
             raise
         try:
-            reply = self.integrator.exchange(attempt.portal_id, held.code, held.state, verifier)
+            reply = self.integrator.exchange(attempt.portal_id, code.code, code.state, verifier)
         except PortalRejected as rejected:
             if token_refused(rejected) and not self.integrator.accepts_device_token():
                 raise DeviceTokenRefused from None
             raise
         if attempt.reconnect and not _same_patient(before, reply.first()):
             raise DifferentPatient
-        return self._activate(connection, attempt, reply, seal)
+        # A patient who came back the same was verified before, or still is not.
+        held = held and (not attempt.reconnect or connection.status is Status.HELD)
+        return self._activate(connection, attempt, reply, seal, held=held)
 
     def _opened(self, attempt: Attempt) -> tuple[HeldCode, Secret | None]:
         place = sealing.code_of(attempt.key, attempt.codes)
-        held = HeldCode.from_bytes(self.sealer.open(place, attempt.code or b""))
+        code = HeldCode.from_bytes(self.sealer.open(place, attempt.code or b""))
         if not attempt.verifier:
-            return held, None
+            return code, None
         verifier = self.sealer.open(sealing.verifier_of(attempt.key), attempt.verifier)
-        return held, Secret(verifier.decode())
+        return code, Secret(verifier.decode())
 
     def _activate(
-        self, connection: Connection, attempt: Attempt, reply: TokenReply, seal: Seal
+        self, connection: Connection, attempt: Attempt, reply: TokenReply, seal: Seal, *, held: bool
     ) -> Connection:
         now = self.clock()
         done = attempts_.connected(attempt, now)
         while True:
             activation = Activation(
+                status=Status.HELD if held else Status.ACTIVE,
+                reason=UNVERIFIED if held else None,
                 tokens=seal.close(reply.first().to_bytes()),
                 generation=connection.generation + 1,
                 authorized_at=now,

@@ -12,6 +12,7 @@ Refresh tokens may work only once, replies get lost, functions die. So:
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
@@ -19,6 +20,7 @@ from portico import sealing
 from portico.connection import Connection, Status
 from portico.errors import (
     Conflict,
+    ConnectionHeld,
     DeviceTokenRefused,
     NotAuthorizedYet,
     NotFound,
@@ -30,6 +32,7 @@ from portico.errors import (
     ReauthorizationRequired,
     RefreshInProgress,
     Retryable,
+    SealBroken,
     StorageUnavailable,
 )
 from portico.instants import Clock
@@ -75,6 +78,10 @@ class Connections(Protocol):
 
     def release(self, connection: Connection, failure: "Failure") -> None:
         """Gives the own lease back and keeps what was learned. Raises Conflict."""
+        ...
+
+    def hold(self, connection: Connection, reason: str) -> None:
+        """The connection answers no data route, on an unmoved generation. Raises Conflict."""
         ...
 
     def require_reauthorization(self, connection: Connection) -> None:
@@ -348,13 +355,21 @@ class Refresher:
             raise NotFound
         if connection.status is Status.REAUTHORIZATION_REQUIRED:
             raise ReauthorizationRequired
+        if connection.status is Status.HELD:
+            raise ConnectionHeld
         if connection.status is not Status.ACTIVE or connection.tokens is None:
             raise NotAuthorizedYet
         return connection
 
     def _open(self, connection: Connection) -> Tokens:
         place = sealing.tokens_of(connection.id, connection.generation)
-        return Tokens.from_bytes(self.sealer.open(place, connection.tokens or b""))
+        try:
+            return Tokens.from_bytes(self.sealer.open(place, connection.tokens or b""))
+        except SealBroken:
+            # Tampered with or moved: nobody is asked to log in again, an operator has to look.
+            with suppress(Conflict):
+                self.connections.hold(connection, "seal_broken")
+            raise
 
 
 def is_stale(connection: Connection, now: float) -> bool:

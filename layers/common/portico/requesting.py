@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portico.connection import Connection, Status
-from portico.errors import Gone, InvalidRequest, NotAuthorizedYet, NotFound, ReauthorizationRequired
+from portico.errors import (
+    ConnectionHeld,
+    Gone,
+    InvalidRequest,
+    NotAuthorizedYet,
+    NotFound,
+    ReauthorizationRequired,
+)
 from portico.fetch import BundleWriter, Fetcher, Spill
 from portico.ids import Random, base64url, new_id, same
 from portico.instants import Clock
@@ -127,6 +134,8 @@ class Requester:
                 return connection
             case Status.REAUTHORIZATION_REQUIRED, _:
                 raise ReauthorizationRequired
+            case Status.HELD, _:
+                raise ConnectionHeld
             case Status.CLOSED, reason:
                 raise Gone(reason or "closed")
             case _:

@@ -7,11 +7,8 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [36, 8, 8, 18];
 const MOST_POINTS = 300;
 const YEAR = 365.25 * 86_400_000;
 
-/**
- * The drawing of one or more lines of points {at, value, low, high, flag}. `choose` hears the points at the
- * pointer, one of each line, and null when it has gone.
- */
-export function plot(lines, label, choose) {
+/** The drawing of a series. `choose` hears the entry at the pointer, and null when the pointer has gone. */
+export function plot({ lines, entries }, label, choose) {
   const shown = lines.map((line) => ({ ...line, drawn: thinned(line.points) }));
   const points = shown.flatMap((line) => line.drawn);
   const times = extent(points.map((one) => one.at));
@@ -58,14 +55,15 @@ export function plot(lines, label, choose) {
       dot(line.drawn.at(-1), x, y, line.drawn.at(-1).flag ? "dot last flag" : `dot last dot${number}`, 3.6),
     ]),
   );
+  const dated = entries.filter((one) => one.at !== null);
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
     const at =
       times[0] +
       ((((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT)) * (times[1] - times[0]);
-    const chosen = lines.map((line) => nearest(line.points, at)).filter(Boolean);
-    marker.setAttribute("x1", x(chosen[0].at));
-    marker.setAttribute("x2", x(chosen[0].at));
+    const chosen = nearest(dated, at);
+    marker.setAttribute("x1", x(chosen.at));
+    marker.setAttribute("x2", x(chosen.at));
     marker.setAttribute("visibility", "visible");
     choose(chosen);
   });

@@ -19,7 +19,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from portico.errors import Conflict, StorageUnavailable
+from portico.errors import Conflict, KeyUnavailable, StorageUnavailable
 
 # Three tries within the couple of seconds that a waiting patient has.
 _CONFIG = Config(
@@ -41,7 +41,6 @@ _LATER = {
     "InternalError",
     "KMSInternalException",
     "DependencyTimeoutException",
-    "KeyUnavailableException",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -53,6 +52,7 @@ _LATER = {
     "TransactionInProgressException",
     "503",
 }
+_KEY_GONE = {"DisabledException", "KMSInvalidStateException", "KeyUnavailableException"}
 _lock = threading.Lock()
 
 
@@ -86,6 +86,8 @@ def errors() -> Iterator[None]:
         if code == "TransactionCanceledException":
             reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
             raise (Conflict if "ConditionalCheckFailed" in reasons else StorageUnavailable) from None
+        if code in _KEY_GONE:
+            raise KeyUnavailable from None
         if code in _LATER:
             raise StorageUnavailable from None
         raise

@@ -140,7 +140,7 @@ class ConnectionsTable:
         stored = self._update(
             connection.id,
             {
-                "status": Status.ACTIVE.value,
+                "status": activation.status.value,
                 "tokens": activation.tokens,
                 "generation": activation.generation,
                 "authorized_at": activation.authorized_at,
@@ -149,7 +149,7 @@ class ConnectionsTable:
                 "refreshable": activation.refreshable,
                 "refreshed_at": activation.authorized_at,
                 **_SETTLED,
-                "reason": None,
+                "reason": activation.reason,
                 "ttl": None,
             },
             "#attempt = :attempt AND #generation = :generation",
@@ -218,6 +218,26 @@ class ConnectionsTable:
             },
             _HELD,
             self._holding(connection),
+        )
+
+    # --- holding -----------------------------------------------------------------------------------
+
+    def hold(self, connection: Connection, reason: str) -> None:
+        """The connection answers no data route; on an unmoved generation. Raises Conflict."""
+        self._write(
+            connection.id,
+            {"status": Status.HELD.value, "reason": reason, "lease_until": 0},
+            "#generation = :generation AND attribute_exists(#tokens)",
+            {"generation": connection.generation},
+        )
+
+    def lift_hold(self, connection: Connection) -> None:
+        """A held connection is active, on an unmoved generation. Raises Conflict."""
+        self._write(
+            connection.id,
+            {"status": Status.ACTIVE.value, "reason": None},
+            "#status = :held AND #generation = :generation",
+            {"held": Status.HELD.value, "generation": connection.generation},
         )
 
     # --- the rest ----------------------------------------------------------------------------------
