@@ -112,7 +112,11 @@ def emulator() -> Iterator[Backend]:
 
 
 def _client(url: str | None, service: str) -> Any:
-    config = Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"})
+    config = Config(
+        retries={"max_attempts": 1},
+        s3={"addressing_style": "path"},
+        ignore_configured_endpoint_urls=True,
+    )
     return boto3.client(service, endpoint_url=url, config=config)
 
 

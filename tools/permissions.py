@@ -31,9 +31,12 @@ class Grant:
     action: str
     resource: str
     condition: str = ""
+    only_when: str = ""
+    """The condition of the template under which the role has this at all."""
 
     def __str__(self) -> str:
         only = f" if {self.condition}" if self.condition else ""
+        only += f" when {self.only_when}" if self.only_when else ""
         return f"{self.owner}: {self.action} on {self.resource}{only}"
 
 
@@ -46,10 +49,9 @@ def grants(stack: Json, folders: Mapping[str, str]) -> list[Grant]:
     """Everything that the roles of an expanded template may do by policies of their own, in order."""
     owners = _owners(stack, folders)
     return [
-        Grant(owners[role], role, atom["Action"], _readable(atom["Resource"]), _condition(atom))
-        for role, properties in _roles(stack)
-        for policy in properties.get("Policies", [])
-        for atom in atoms(policy["PolicyDocument"])
+        Grant(owners[role], role, atom["Action"], _readable(atom["Resource"]), _condition(atom), when)
+        for role, document, when in _policies(stack)
+        for atom in atoms(document)
     ]
 
 
@@ -66,23 +68,44 @@ def of_the_template(path: Path = TEMPLATE) -> list[Grant]:
     return grants(expanded(path), packaging.folders(template.load(path)))
 
 
+def of_the_document() -> str:
+    """What stands between the document's markers when it is current."""
+    return table(of_the_template()) + "\n" + by_aws(expanded(), packaging.folders(template.load(TEMPLATE)))
+
+
 def table(found: list[Grant]) -> str:
     """The grants as Markdown, one row for each owner and resource."""
-    rows: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
+    rows: dict[tuple[str, str, str], list[Grant]] = {}
     for grant in found:
-        service, _, verb = grant.action.partition(":")
-        verbs, conditions = rows.setdefault((grant.owner, service, grant.resource), ([], []))
-        if verb not in verbs:
-            verbs.append(verb)
-        if grant.condition and (only := f"{verb}: {grant.condition}") not in conditions:
-            conditions.append(only)
-    lines = ["| who | service | may | on | only with |", "|--|--|--|--|--|"]
+        rows.setdefault((grant.owner, grant.action.partition(":")[0], grant.resource), []).append(grant)
+    lines = ["| who | service | may | on | only if |", "|--|--|--|--|--|"]
     before = ""
-    for (owner, service, resource), (verbs, conditions) in rows.items():
+    for (owner, service, resource), granted in rows.items():
         named = f"`{owner}`" if owner != before else ""
         before = owner
-        lines.append(f"| {named} | {service} | {', '.join(verbs)} | `{resource}` | {'<br>'.join(conditions)} |")
-    return "\n".join(lines)
+        verbs: dict[str, list[str]] = {}
+        for grant in granted:
+            only = grant.condition + (f" (when {grant.only_when})" if grant.only_when else "")
+            verbs.setdefault(grant.action.partition(":")[2], []).append(only)
+        every = ", ".join(verbs)
+        only = "; ".join(dict.fromkeys(" or ".join(filter(None, of_verb)) for of_verb in verbs.values()))
+        if len({tuple(of_verb) for of_verb in verbs.values()}) > 1:
+            only = "; ".join(f"{verb}: {' or '.join(of_verb)}" for verb, of_verb in verbs.items())
+        lines.append(f"| {named} | {service} | {every} | `{resource}` | {only} |")
+    return "\n".join([*lines, ""])
+
+
+def by_aws(stack: Json, folders: Mapping[str, str]) -> str:
+    """A sentence about the policies by AWS that SAM adds."""
+    owners, holders = _owners(stack, folders), dict[str, list[str]]()
+    for role, names in managed(stack).items():
+        for name in names:
+            holders.setdefault(name, []).append(owners[role])
+    said = [
+        f"`{name}` ({'every function' if set(have) == set(folders.values()) else ', '.join(have)})"
+        for name, have in sorted(holders.items())
+    ]
+    return f"Policies by AWS besides: {', '.join(said)}."
 
 
 def written(document: str, new: str) -> str:
@@ -96,6 +119,17 @@ def _roles(stack: Json) -> Iterator[tuple[str, Json]]:
     for name, resource in stack["Resources"].items():
         if resource["Type"] == "AWS::IAM::Role":
             yield name, resource["Properties"]
+
+
+def _policies(stack: Json) -> Iterator[tuple[str, Json, str]]:
+    """(role, document, condition of the template) of every policy, whether it stands in the role or apart."""
+    for role, properties in _roles(stack):
+        for policy in properties.get("Policies", []):
+            yield role, policy["PolicyDocument"], ""
+    for resource in stack["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Policy":
+            for role in resource["Properties"]["Roles"]:
+                yield role["Ref"], resource["Properties"]["PolicyDocument"], resource.get("Condition", "")
 
 
 def _owners(stack: Json, folders: Mapping[str, str]) -> dict[str, str]:
@@ -127,7 +161,9 @@ def _apart(statement: Json) -> Iterator[Json]:
 
 def _condition(atom: Json) -> str:
     return ", ".join(
-        f"{key} = {_readable(value)}" for keys in atom.get("Condition", {}).values() for key, value in keys.items()
+        f"{key} = {_readable(value)}"
+        for keys in atom.get("Condition", {}).values()
+        for key, value in keys.items()
     )
 
 
@@ -145,8 +181,8 @@ def _readable(value: Any) -> str:
             return _readable(argument[1])
         case "Fn::Sub":
             text = argument if isinstance(argument, str) else argument[0]
-            text = re.sub(r"^arn:\$\{[^}]*\}(:[^:]*){3}:", "", text)
-            return re.sub(r"\$\{([A-Za-z0-9]+)(\.[A-Za-z0-9]+)?\}", r"\1", text)
+            text = re.sub(r"^arn:([^:]*:){4}", "", re.sub(r"\$\{AWS::\w+\}", "", text))
+            return re.sub(r"\$\{(\w+)(\.\w+)?\}", r"\1", text)
         case "Fn::Join":
             return str(argument[0]).join(_readable(part) for part in argument[1])
     raise ValueError(f"a resource is told by {function}")
@@ -159,7 +195,7 @@ def _list(value: Any) -> list[Any]:
 def main(arguments: list[str]) -> int:
     """Writes the table into the document, or checks that it is there."""
     document = DOCUMENT.read_text()
-    current = written(document, table(of_the_template()))
+    current = written(document, of_the_document())
     if "--check" not in arguments:
         DOCUMENT.write_text(current)
         return 0

@@ -8,17 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from portico import api, deployment, log
 from portico.directory import limit_of
-from portico.disconnection import Discarding, Disconnector
 from portico.errors import NotFound
 from portico.ids import same
 
 logger = log.logger()
 app = api.resolver(logger)
 connections = deployment.connections()
-discarding = Discarding(deployment.retrievals(), deployment.results(), deployment.workflow())
-disconnector = Disconnector(
-    connections, deployment.attempts(), discarding, deployment.keep_alive(), deployment.clock
-)
+disconnector = deployment.disconnector()
 
 
 @app.get("/v1/connections")

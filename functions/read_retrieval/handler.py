@@ -7,16 +7,14 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from portico import api, deployment, log
-from portico.disconnection import Discarding
 from portico.reading import Reader
 from portico.retrieval import Status, manifest
 
 logger = log.logger()
 app = api.resolver(logger)
 results = deployment.results()
-retrievals = deployment.retrievals()
-reader = Reader(retrievals, deployment.clock)
-discarding = Discarding(retrievals, results, deployment.workflow())
+reader = Reader(deployment.retrievals(), deployment.clock)
+discarding = deployment.discarding()
 
 
 @app.get("/v1/retrievals/<rid>")

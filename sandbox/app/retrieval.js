@@ -28,10 +28,13 @@ export async function follow(url, signal, tell) {
   }
 }
 
-/** The resource that says who the patient is, asked for at once; null when the portal does not tell. */
+/**
+ * The resource that says who the patient is, asked for at once; null when the portal does not tell. Coverage is
+ * asked for too, so that a portal that refuses the one still has something to answer with.
+ */
 export async function whose(connection, signal) {
   const bundle = await json("POST", `/v1/connections/${connection}/records`, {
-    body: { resources: ["Patient"] },
+    body: { resources: ["Patient", "Coverage"] },
     signal,
   });
   return (bundle.entry ?? []).map((entry) => entry.resource).find((one) => one?.resourceType === "Patient") ?? null;

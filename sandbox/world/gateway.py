@@ -61,7 +61,7 @@ class Front:
                 web.route("*", "/_local/{rest:.*}", _nothing_here),
                 web.get("/app", _to_the_app),
                 web.get("/app/{name:.*}", _app_file),
-                web.route("*", "/{path:.*}", self._pass_on),
+                web.route("*", r"/{path:[\s\S]*}", self._pass_on),  # a path may hold an escaped line break
             ]
         )
         app.on_response_prepare.append(_nameless)

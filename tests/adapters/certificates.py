@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-
 _SIGNS = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,

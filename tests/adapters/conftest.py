@@ -51,6 +51,13 @@ def stores(aws: Backend) -> Stores:
 
 
 @pytest.fixture
+def contended(emulator: Backend) -> Stores:
+    """Tables for several writers at once: moto inside this process does not isolate its threads."""
+    emulator.use()
+    return Stores(emulator)
+
+
+@pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that botocore wanted to wait between its tries; it does not wait them."""
     waited: list[float] = []

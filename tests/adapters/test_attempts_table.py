@@ -94,15 +94,15 @@ def test_an_attempt_that_is_gone_is_not_brought_back(stores: Stores) -> None:
     assert stores.attempts.get(attempt.key) is None
 
 
-def test_of_two_writers_at_once_exactly_one_wins(stores: Stores) -> None:
-    attempt = stores.put_attempt(attempt_of(pending()))
+def test_of_two_writers_at_once_exactly_one_wins(contended: Stores) -> None:
+    attempt = contended.put_attempt(attempt_of(pending()))
     outcomes = at_once(
         4,
-        lambda n: stores.attempts.replace(attempt, attempt.becomes(State.LAUNCHED, cookie=f"browser {n}")),
+        lambda n: contended.attempts.replace(attempt, attempt.becomes(State.LAUNCHED, cookie=f"browser {n}")),
     )
     assert [type(o) for o in outcomes if o is not None] == [Conflict] * 3
     winner = outcomes.index(None)
-    stored = stores.attempts.get(attempt.key)
+    stored = contended.attempts.get(attempt.key)
     assert stored is not None
     assert stored.cookie == f"browser {winner}"
 
@@ -145,3 +145,24 @@ def test_a_connected_attempt_is_kept_for_repeated_exchanges(stores: Stores) -> N
     attempt = stores.put_attempt(attempt_of(pending(), expires_at=NOW + CONNECTED_SECONDS))
     kept = stores.attribute(stores.attempts.name, ("key", attempt.key), "ttl")
     assert kept == str(int(NOW) + CONNECTED_SECONDS + 86_400)
+
+
+def test_erasing_an_owner_takes_every_attempt_and_the_roll_of_theirs_alone(stores: Stores) -> None:
+    owner = fresh_owner()
+    mine = [stores.put_attempt(attempt_of(pending(owner), state=state)) for state in State]
+    other = stores.put_attempt(attempt_of(pending()))
+    adapters.transact({"Put": stores.attempts.roll_call(owner, [mine[0].key], 0, NOW + 600)})
+    adapters.transact({"Put": stores.attempts.roll_call(other.owner, [other.key], 0, NOW + 600)})
+    assert stores.attempts.delete_all_of(owner) == len(mine)
+    assert [stores.attempts.get(attempt.key) for attempt in mine] == [None] * len(mine)
+    assert stores.attempts.open_of(owner) == ([], 0)
+    assert stores.attempts.open_of(other.owner) == ([other], 1)
+    assert stores.attempts.delete_all_of(owner) == 0
+
+
+def test_an_erased_attempt_is_not_written_again(stores: Stores) -> None:
+    attempt = stores.put_attempt(attempt_of(pending()))
+    stores.attempts.delete_all_of(attempt.owner)
+    with pytest.raises(Conflict):
+        stores.attempts.replace(attempt, attempt.becomes(State.LAUNCHED))
+    assert stores.attempts.get(attempt.key) is None

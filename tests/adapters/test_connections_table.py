@@ -11,6 +11,7 @@ from portico.errors import Cancelled, Conflict, InvalidRequest
 from portico.exchange import Activation
 from portico.ids import base64url
 from portico.refresh import Failure, Renewal
+from portico.rewrapping import Sealed
 from tests.adapters.stores import Stores, at_once
 from tests.samples import NOW, active, attempt_of, fresh_id, fresh_owner, pending
 
@@ -234,11 +235,11 @@ def test_an_activation_can_put_a_connection_on_hold(stores: Stores) -> None:
 
 
 def test_an_activation_without_known_lifetime_forgets_the_earlier_one(stores: Stores) -> None:
-    connection = stores.put(active(attempt="login", lease_until=NOW + 35, reason="portal_refused", **TROUBLED))
-    login = stores.put_attempt(attempt_of(connection, key="login", reconnect=True))
-    unknown = replace(
-        ACTIVATION, generation=4, token_expires_at=None, token_lifetime=None, refreshable=False
+    connection = stores.put(
+        active(attempt="login", lease_until=NOW + 35, reason="portal_refused", **TROUBLED)
     )
+    login = stores.put_attempt(attempt_of(connection, key="login", reconnect=True))
+    unknown = replace(ACTIVATION, generation=4, token_expires_at=None, token_lifetime=None, refreshable=False)
     stores.connections.activate(connection, unknown, login, connected(login, NOW))
     stored = stores.connections.get(connection.id)
     assert stored is not None
@@ -300,11 +301,11 @@ def test_a_lease_is_refused_and_changes_nothing_when(stores: Stores, state: dict
     assert stores.connections.get(connection.id) == stored
 
 
-def test_of_many_who_want_the_lease_one_gets_it(stores: Stores) -> None:
-    connection = stores.put(active())
-    outcomes = at_once(6, lambda n: stores.connections.lease(connection, NOW + 30 + n, NOW))
+def test_of_many_who_want_the_lease_one_gets_it(contended: Stores) -> None:
+    connection = contended.put(active())
+    outcomes = at_once(6, lambda n: contended.connections.lease(connection, NOW + 30 + n, NOW))
     assert outcomes.count(None) == 1
-    stored = stores.connections.get(connection.id)
+    stored = contended.connections.get(connection.id)
     assert stored is not None
     assert stored.lease_until == NOW + 30 + outcomes.index(None)
 
@@ -347,14 +348,14 @@ def test_a_renewal_is_refused_and_changes_nothing_when(stores: Stores, state: di
     assert stores.connections.get(connection.id) == stored
 
 
-def test_of_two_renewals_of_a_generation_one_is_stored(stores: Stores) -> None:
-    connection = stores.put(active())
+def test_of_two_renewals_of_a_generation_one_is_stored(contended: Stores) -> None:
+    connection = contended.put(active())
     outcomes = at_once(
         3,
-        lambda n: stores.connections.renew(connection.id, replace(RENEWAL, tokens=f"winner {n}".encode())),
+        lambda n: contended.connections.renew(connection.id, replace(RENEWAL, tokens=f"winner {n}".encode())),
     )
     assert outcomes.count(None) == 1
-    stored = stores.connections.get(connection.id)
+    stored = contended.connections.get(connection.id)
     assert stored is not None
     assert stored.tokens == f"winner {outcomes.index(None)}".encode()
 
@@ -381,9 +382,7 @@ def test_the_own_lease_marks_a_connection_and_keeps_its_tokens(stores: Stores) -
     ids=["another's lease", "no lease", "moved", "not active"],
 )
 @pytest.mark.parametrize("write", ["release", "mark"])
-def test_without_the_own_lease_nothing_is_written(
-    stores: Stores, write: str, state: dict[str, Any]
-) -> None:
+def test_without_the_own_lease_nothing_is_written(stores: Stores, write: str, state: dict[str, Any]) -> None:
     held = active(lease_until=NOW + 35)
     stored = stores.put(replace(held, **state))
     with pytest.raises(Conflict):
@@ -478,3 +477,46 @@ def test_a_bad_cursor_is_refused(stores: Stores, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         stores.connections.owned_by(fresh_owner(), 10, cursor)
     assert refused.value.field == "cursor"
+
+
+# --- moving to another key -------------------------------------------------------------------------
+
+
+def swept(stores: Stores) -> list[Sealed]:
+    """What a sweep sees, page after page."""
+    rows, after = [], None
+    while True:
+        page = stores.connections.sealed(after)
+        rows += page.rows
+        if page.next is None:
+            return rows
+        after = page.next
+
+
+def test_a_sweep_sees_every_connection_that_holds_tokens_once(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portico.adapters.connections_table._SCANNED", 2)
+    mine = [stores.put(active(generation=n)) for n in range(1, 6)]
+    bare = stores.put(pending())
+    found = swept(stores)
+    assert [row for row in found if row.connection_id == bare.id] == []
+    for connection in mine:
+        assert found.count(Sealed(connection.id, connection.generation, b"sealed tokens")) == 1
+
+
+def test_rewrapping_changes_the_sealed_bytes_and_nothing_else(stores: Stores) -> None:
+    connection = stores.put(active())
+    stores.connections.rewrap(Sealed(connection.id, 3, b"sealed tokens"), b"sealed anew")
+    assert stores.connections.get(connection.id) == replace(connection, tokens=b"sealed anew")
+
+
+@pytest.mark.parametrize("seen", [{"generation": 2}, {"tokens": b"other bytes"}, {"connection_id": "gone"}])
+def test_rewrapping_does_nothing_once_the_connection_has_moved(stores: Stores, seen: dict[str, Any]) -> None:
+    connection = stores.put(active())
+    with pytest.raises(Conflict):
+        stores.connections.rewrap(
+            Sealed(connection.id, 3, b"sealed tokens")._replace(**seen), b"sealed anew"
+        )
+    assert stores.connections.get(connection.id) == connection
+    assert stores.connections.get("gone") is None

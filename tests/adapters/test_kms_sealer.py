@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from portico.adapters.kms_sealer import KmsSealer
-from portico.errors import SealBroken, StorageUnavailable
+from portico.errors import KeyUnavailable, SealBroken, StorageUnavailable
 from portico.sealing import Place, code_of, tokens_of, transaction_of, verifier_of
 from tests.adapters.faults import failing, refusing
 from tests.backends import Backend
@@ -180,13 +180,22 @@ def test_a_network_that_fails_is_told_as_unavailable(
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_key_that_is_disabled_is_a_defect_and_never_a_broken_seal(
+@pytest.mark.parametrize("code", ["DisabledException", "KMSInvalidStateException"])
+def test_a_key_that_is_out_of_use_is_told_and_never_taken_for_a_broken_seal(
+    sealer: KmsSealer, place: Place, operation: str, code: str
+) -> None:
+    kept = sealed(sealer, place)
+    with failing("kms", operation, code), pytest.raises(KeyUnavailable):
+        use(sealer, place, operation, kept)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_missing_permission_is_a_defect_and_never_a_broken_seal(
     sealer: KmsSealer, place: Place, operation: str
 ) -> None:
     kept = sealed(sealer, place)
-    with failing("kms", operation, "DisabledException"), pytest.raises(ClientError) as refused:
+    with failing("kms", operation, "AccessDeniedException"), pytest.raises(ClientError):
         use(sealer, place, operation, kept)
-    assert refused.value.response["Error"]["Code"] == "DisabledException"
 
 
 def test_a_disabled_key_seals_and_opens_nothing(
@@ -196,7 +205,7 @@ def test_a_disabled_key_seals_and_opens_nothing(
     key = aws.new_key()
     kept = sealed(KmsSealer(key), place)
     aws.client("kms").disable_key(KeyId=key)
-    with pytest.raises(ClientError):
+    with pytest.raises(KeyUnavailable):
         KmsSealer(key).prepare(place)
-    with pytest.raises(ClientError):
+    with pytest.raises(KeyUnavailable):
         KmsSealer(key).open(place, kept)

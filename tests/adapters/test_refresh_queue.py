@@ -1,14 +1,16 @@
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from portico.adapters import aws as adapters
 from portico.adapters.refresh_queue import RefreshQueue, handle
 from portico.adapters.schedules import KeepAliveSchedules
 from portico.errors import StorageUnavailable
-from portico.refresh import Refresher, Renewal
+from portico.refresh import LEASE_SECONDS, RETRY_SECONDS, Refresher, Renewal
 from tests.adapters.faults import failing
 from tests.adapters.stores import Stores
 from tests.backends import Backend
@@ -40,34 +42,32 @@ def delayed(aws: Backend, queue: str) -> int:
     return int(described["Attributes"][name])
 
 
-def test_a_retry_waits_longer_than_the_lease_and_carries_ids_alone(aws: Backend, queue: str) -> None:
-    sent: list[dict[str, Any]] = []
-    client = _noting(sent)
-    try:
-        RefreshQueue(queue).later("connection", 3)
-    finally:
-        client()
+@pytest.fixture
+def sent(aws: Backend) -> Iterator[list[dict[str, Any]]]:
+    """The messages that were sent, with their delays."""
+    noted: list[dict[str, Any]] = []
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        noted.append(dict(params))
+
+    events = adapters.client("sqs").meta.events
+    events.register("before-parameter-build.sqs.SendMessage", note)
+    yield noted
+    events.unregister("before-parameter-build.sqs.SendMessage", note)
+
+
+def test_a_retry_waits_longer_than_the_lease_and_carries_ids_alone(
+    aws: Backend, queue: str, sent: list[dict[str, Any]]
+) -> None:
+    RefreshQueue(queue).later("connection", 3)
     assert delayed(aws, queue) == 1
     (message,) = sent
-    assert message["DelaySeconds"] == 37
+    assert message["DelaySeconds"] == RETRY_SECONDS > LEASE_SECONDS
     assert json.loads(message["MessageBody"]) == {
         "kind": "retry",
         "connectionId": "connection",
         "generation": 3,
     }
-
-
-def _noting(sent: list[dict[str, Any]]) -> Any:
-    from portico.adapters import aws as adapters
-
-    events = adapters.client("sqs").meta.events
-    event = "before-parameter-build.sqs.SendMessage"
-
-    def note(params: dict[str, Any], **_: object) -> None:
-        sent.append(dict(params))
-
-    events.register(event, note)
-    return lambda: events.unregister(event, note)
 
 
 @dataclass

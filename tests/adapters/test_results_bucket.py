@@ -194,15 +194,3 @@ def test_deleting_a_prefix_takes_all_of_it_and_nothing_beside_it(
     assert results.delete(prefix) == 3
     assert stored(aws, prefix) == [kept]
     assert results.delete(prefix) == 0
-
-
-def test_more_than_a_page_of_files_is_deleted(
-    aws: Backend, results: ResultsBucket, prefix: str, request: pytest.FixtureRequest
-) -> None:
-    if aws.name == "emulator":
-        pytest.skip("1,001 uploads take seconds here, and paging is told by moto alone")
-    s3 = aws.client("s3")
-    for n in range(1001):
-        s3.put_object(Bucket=aws.bucket, Key=f"{prefix}/{n}", Body=b"x")
-    assert results.delete(prefix) == 1001
-    assert stored(aws, prefix) == []

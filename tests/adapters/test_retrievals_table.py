@@ -33,7 +33,7 @@ def running(stores: Stores, connection: Connection) -> Retrieval:
 
 
 def gone(stores: Stores, retrieval: Retrieval) -> Retrieval:
-    stores.retrievals.delete(retrieval.id)
+    stores.retrievals.delete(retrieval)
     return retrieval
 
 
@@ -82,22 +82,21 @@ def test_the_next_start_runs_anew_when_the_last_one_is(
     elif end == "cancelled":
         stores.retrievals.cancel(running)
     elif end == "deleted":
-        stores.retrievals.delete(running.id)
+        stores.retrievals.delete(running)
     else:
         stores.clock.now = NOW + DEADLINE_SECONDS + GRACE_SECONDS + 1
     again = retrieval_of(connection)
     assert stores.retrievals.start(again) == again
 
 
-def test_of_many_who_start_the_same_one_runs_and_all_are_given_it(
-    stores: Stores, connection: Connection
-) -> None:
+def test_of_many_who_start_the_same_one_runs_and_all_are_given_it(contended: Stores) -> None:
+    connection = contended.put(active())
     wanted = [retrieval_of(connection) for _ in range(4)]
     given = {
-        r.id for r in at_once(4, lambda n: stores.retrievals.start(wanted[n])) if isinstance(r, Retrieval)
+        r.id for r in at_once(4, lambda n: contended.retrievals.start(wanted[n])) if isinstance(r, Retrieval)
     }
     (only,) = given
-    assert [one.id for one in wanted if stores.retrievals.get(one.id)] == [only]
+    assert [one.id for one in wanted if contended.retrievals.get(one.id)] == [only]
 
 
 # --- on the way ------------------------------------------------------------------------------------
@@ -194,7 +193,7 @@ def test_nothing_is_written_to_a_retrieval_that_no_longer_runs(
     elif state == "completed":
         stores.retrievals.complete(running, RESULT)
     else:
-        stores.retrievals.delete(running.id)
+        stores.retrievals.delete(running)
     before, told = stores.retrievals.get(running.id), stores.connections.get(connection.id)
     writes: list[Callable[[], object]] = [
         lambda: stores.retrievals.submitted(running, b"late", NOW),
@@ -234,8 +233,8 @@ def test_cancelling_brings_nothing_back(stores: Stores, running: Retrieval) -> N
 
 
 def test_deleting_twice_does_no_harm(stores: Stores, running: Retrieval) -> None:
-    stores.retrievals.delete(running.id)
-    stores.retrievals.delete(running.id)
+    stores.retrievals.delete(running)
+    stores.retrievals.delete(running)
     assert stores.retrievals.get(running.id) is None
 
 
@@ -259,3 +258,35 @@ def test_all_retrievals_of_a_connection_are_found_and_no_others(
     ]
     stores.retrievals.start(retrieval_of(stores.put(active())))
     assert sorted(stores.retrievals.of_connection(connection.id)) == sorted(one.id for one in mine)
+
+
+def locks(stores: Stores, connection: Connection) -> list[str]:
+    """The items by which a filter of the connection is held."""
+    pages = stores.backend.client("dynamodb").get_paginator("scan").paginate(TableName=stores.retrievals.name)
+    ids = [row["id"]["S"] for page in pages for row in page["Items"]]
+    return [i for i in ids if connection.id in i]
+
+
+def test_a_deleted_retrieval_takes_its_lock_with_it(
+    stores: Stores, connection: Connection, running: Retrieval
+) -> None:
+    assert len(locks(stores, connection)) == 1
+    stores.retrievals.delete(running)
+    assert locks(stores, connection) == []
+
+
+def test_a_lock_that_another_holds_by_now_stays(
+    stores: Stores, connection: Connection, running: Retrieval
+) -> None:
+    stores.retrievals.cancel(running)
+    again = stores.retrievals.start(retrieval_of(connection))
+    stores.retrievals.delete(running)
+    assert stores.retrievals.start(retrieval_of(connection)) == again
+
+
+def test_a_result_fetched_at_once_for_a_connection_that_is_gone_is_not_stored(stores: Stores) -> None:
+    whole = retrieval_of(active(), status=Status.COMPLETED, result=RESULT, expires_at=NOW + RETENTION)
+    with pytest.raises(Cancelled):
+        stores.retrievals.store_completed(whole)
+    assert stores.retrievals.get(whole.id) is None
+    assert stores.connections.get(whole.connection_id) is None

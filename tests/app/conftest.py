@@ -3,16 +3,13 @@
 import secrets
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from sandbox.outside import Outside
 from sandbox.world.world import World
-from tests.app.visitor import Visitor
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.app.visitor import PATIENCE_MS, Visitor
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -29,11 +26,11 @@ FLAGS = (
 
 # Its event loop occupies the thread, so that it may not outlive the tests of one file.
 @pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: on Debian, apt-get install chromium")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
+        expect.set_options(timeout=PATIENCE_MS)
         running = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield running
         running.close()
@@ -49,7 +46,7 @@ def outside(world: World) -> Iterator[Outside]:
 
 
 @pytest.fixture
-def visitor(browser: "Browser", world: World, outside: Outside) -> Iterator[Visitor]:
+def visitor(browser: Browser, world: World, outside: Outside) -> Iterator[Visitor]:
     """Somebody new before the app, on a desk; afterwards the browser must have had nothing to complain of."""
     context = browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
     somebody = Visitor(context.new_page(), world.api, f"Alice {secrets.token_hex(4)}")

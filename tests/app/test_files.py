@@ -7,7 +7,9 @@ import pytest
 
 APP = Path(__file__).parents[2] / "sandbox" / "app"
 SCRIPTS = sorted(APP.rglob("*.js"))
-SINKS = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTML|localStorage")
+SINKS = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTML|localStorage"
+)
 TEXT_ON_GROUND = [
     ("ink", "paper"),
     ("ink", "card"),

@@ -1,37 +1,40 @@
 """Somebody who uses the patient app in a browser, as far as the tests need it."""
 
+import json
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request
+
+from sandbox.browser import Browser
 from sandbox.records import PASSWORDS
 
-if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Locator, Page, Request
-
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 
 
 class Visitor:
     """One tab. `complaints` are the browser's: errors on the console, failed or foreign requests."""
 
-    def __init__(self, page: "Page", api: str, name: str) -> None:
+    def __init__(self, page: Page, api: str, name: str) -> None:
         self.page, self.api, self.name = page, api, name
         self.complaints: list[str] = []
-        self.addresses: list[str] = []
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._request)
-        page.on("framenavigated", lambda frame: self.addresses.append(frame.url))
 
-    def _console(self, message: "ConsoleMessage") -> None:
+    def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
-    def _request(self, request: "Request") -> None:
+    def _request(self, request: Request) -> None:
         if urlsplit(request.url).hostname not in ("127.0.0.1", None):
             self.complaints.append(f"foreign: {request.url}")
+
+    def forgive(self, status: str) -> None:
+        """An answer of that status belongs to the test."""
+        self.complaints[:] = [one for one in self.complaints if f"status of {status}" not in one]
 
     # --- the app ---
 
@@ -41,8 +44,28 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
         self.heading("Nothing is connected yet").wait_for()
 
+    def begin_connected(self, portal: str, username: str, *, data_type: str = "clinical") -> None:
+        """Before the page of a connection that stands already: the way there is another test's."""
+        token = httpx.post(f"{self.api}/_local/token", json={"sub": self.name}).json()["access_token"]
+        home = f"{self.api}/app/"
+        with (
+            httpx.Client(base_url=self.api, headers={"Authorization": f"Bearer {token}"}, timeout=30) as app,
+            Browser() as browser,
+        ):
+            found = app.get(f"/v1/portals/{data_type}", params={"q": portal}).json()["portals"]
+            wanted = {"portalId": found[0]["id"], "dataType": data_type, "returnUrl": home}
+            started = app.post("/v1/connections", json=wanted).json()
+            back = browser.sign_in(started["authorizationUrl"], username, until=home)
+            handle = back.rpartition("handle=")[2]
+            app.post(f"/v1/connections/{started['id']}/token", json={"handle": handle}).raise_for_status()
+        user = json.dumps({"name": self.name, "token": token})
+        self.page.add_init_script(f"sessionStorage['portico.user'] ??= {json.dumps(user)}")
+        self.page.goto(f"{home}connections/{started['id']}")
+        self.page.get_by_role("button", name="Fetch my records").wait_for()
+
     def search(self, words: str, *, kind: str = "Doctor, clinic or hospital") -> None:
-        self.page.goto(f"{self.api}/app/find")
+        if not self.page.url.endswith("/app/find"):
+            self.page.goto(f"{self.api}/app/find")
         self.page.get_by_role("radio", name=kind).check(force=True)
         self.page.get_by_label("Name or ZIP code").fill(words)
 
@@ -70,21 +93,26 @@ class Visitor:
 
     # --- what the page shows ---
 
-    def heading(self, words: str) -> "Locator":
+    def heading(self, words: str) -> Locator:
         return self.page.get_by_role("heading", name=words, exact=True)
 
-    def section(self, name: str) -> "Locator":
+    def section(self, name: str) -> Locator:
         return self.page.locator(f"section#{name}")
 
-    def measure(self, name: str) -> "Locator":
+    def measure(self, name: str) -> Locator:
         """The card of what was measured."""
-        return self.page.locator("article.measure", has=self.page.get_by_role("heading", name=name, exact=True))
+        return self.page.locator(
+            "article.measure", has=self.page.get_by_role("heading", name=name, exact=True)
+        )
 
     def ledger(self) -> dict[str, tuple[str, str]]:
         """{kind of record: (outcome, entries)}."""
         rows = self.section("completeness").locator("tbody tr")
         return {
-            row.locator("th").inner_text(): (row.locator(".chip").inner_text(), row.locator("td").last.inner_text())
+            row.locator("th").inner_text(): (
+                row.locator(".chip").inner_text(),
+                row.locator("td").last.inner_text(),
+            )
             for row in rows.all()
         }
 

@@ -104,14 +104,16 @@ class Link:
 
 @dataclass
 class App:
-    """The app in the hands of one user."""
+    """The app in the hands of one user; its return URL is the local patient app's unless told otherwise."""
 
     api: str
     token: str
+    return_url: str = ""
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
         seen.add(self.token)
+        self.return_url = self.return_url or f"{self.api}/app/"
         self.http = httpx.Client(
             base_url=self.api,
             timeout=60,
@@ -119,10 +121,6 @@ class App:
             headers={"Authorization": f"Bearer {self.token}"},
             event_hooks={"response": [held_to_the_contract]},
         )
-
-    @property
-    def return_url(self) -> str:
-        return f"{self.api}/app/"
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         return self.http.get(path, params=parameters or None)

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from sandbox.outside import Outside
-from tests.journey.app import App, refused
+from sandbox.world.world import World
+from tests.journey.app import App, Link, refused
 
 NUL = "a" + chr(0) + "b"
 
@@ -189,6 +190,13 @@ def test_a_wrong_field_of_a_reconnect_is_named(app: App, outside: Outside) -> No
     assert names(app.post(path, {"returnUrl": app.return_url, "portalId": "x"}), "portalId")
 
 
+@pytest.fixture(scope="module")
+def link(world: World) -> Link:
+    """A connection that bad requests cannot change."""
+    app = App(world.api, world.token("user-of-bad-filters"))
+    return app.connected(world.outside.portal("epic"))
+
+
 FROM, TO = "2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z"
 
 
@@ -221,19 +229,17 @@ FROM, TO = "2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z"
     ids=str,
 )
 def test_a_wrong_filter_is_named_and_nothing_is_asked_of_the_vendor(
-    body: dict[str, Any], field: str, app: App, outside: Outside
+    body: dict[str, Any], field: str, link: Link, outside: Outside
 ) -> None:
-    link = app.connected(outside.portal("epic"))
     path = f"/v1/connections/{link.id}/records"
-    assert names(app.post(path, body), field)
-    assert names(app.post(path, body, Prefer="respond-async"), field)
+    assert names(link.app.post(path, body), field)
+    assert names(link.app.post(path, body, Prefer="respond-async"), field)
     assert outside.count("fetch") == outside.count("start") == 0
     assert link.read()["lastRetrieval"] is None
 
 
-def test_times_are_only_for_retrievals(app: App, outside: Outside) -> None:
-    link = app.connected(outside.portal("epic"))
-    answer = app.records(link.id, "Labs", params={"fromTime": FROM, "toTime": TO})
+def test_times_are_only_for_retrievals(link: Link, outside: Outside) -> None:
+    answer = link.app.records(link.id, "Labs", params={"fromTime": FROM, "toTime": TO})
     assert names(answer, "params") and "respond-async" in answer.json()["detail"]
 
 

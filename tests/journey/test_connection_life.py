@@ -1,5 +1,6 @@
 """A connection after it is made: refreshed when its token ends, reconnected in place, and gone when deleted."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -196,7 +197,7 @@ def test_a_deleted_connection_leaves_no_token_no_record_and_no_file(
     assert app.get("/v1/connections").json()["connections"] == []
 
 
-def test_deleting_stops_what_is_running(world: World, app: App, outside: Outside) -> None:
+def test_deleting_stops_what_is_running(app: App, outside: Outside) -> None:
     portal = outside.portal("epic")
     outside.set_scenario(portal.id, async_outcome="never")
     link = app.connected(portal)
@@ -204,10 +205,9 @@ def test_deleting_stops_what_is_running(world: World, app: App, outside: Outside
     wait_for(lambda: outside.count("retrieve", portal.id) or None)
     assert app.delete(f"/v1/connections/{link.id}").status_code == 204
     assert refused(app.http.get(url)) == (404, "not-found")
-    machine = world.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-    execution = f"{machine}:{url.rpartition('/')[2]}"
-    status = world.aws("stepfunctions").describe_execution(executionArn=execution)["status"]
-    assert status == "ABORTED"
+    asked = outside.count("retrieve", portal.id)
+    time.sleep(0.3)  # several waits of the workflow
+    assert outside.count("retrieve", portal.id) <= asked + 1
 
 
 def test_a_login_that_ends_after_the_deletion_revives_nothing(app: App, outside: Outside) -> None:

@@ -1,5 +1,6 @@
 """Retrievals in the background: every way in which a result may come, or not come."""
 
+import time
 from typing import Any, get_args
 
 import httpx
@@ -151,7 +152,7 @@ def test_an_error_as_the_result_is_the_end(severity: str, link: Link, outside: O
 
 
 def test_a_result_that_stays_a_server_error_is_given_up(link: Link, outside: Outside) -> None:
-    outside.set_scenario(link.portal.id, async_outcome="500")
+    outside.set_scenario(link.portal.id, async_outcome="500", async_seconds=0)
     over = says_nothing_of_the_vendors(link.retrieve("Patient"))
     assert refused(over) == PORTAL_ERROR and "vendor_error" in reason(over)
     assert outside.count("retrieve", link.portal.id) == 5
@@ -259,7 +260,7 @@ def test_a_result_that_never_comes_ends_at_the_deadline(world: World, link: Link
     outside.set_scenario(link.portal.id, async_outcome="never")
     begun = link.begin("Patient")
     wait_for(lambda: outside.count("retrieve", link.portal.id) or None)
-    elapsed.retrieval(world, id_of(begun), submitted_at=1, created_at=1)
+    elapsed.retrieval(world, id_of(begun), submitted_at=time.time() - 3700)
     over = link.app.outcome(begun.headers["content-location"])
     assert refused(over) == (504, "portal-timeout")
     assert link.read()["lastRetrieval"]["status"] == "failed"

@@ -34,13 +34,8 @@ class Roles:
     @contextmanager
     def without(self, grant: Grant, position: int) -> Iterator[None]:
         """The role without this grant, which is the one at `position` of all that the role has."""
-        for policy, document in self.policies(grant.role).items():
-            allowed = atoms(document)
-            if position < len(allowed):
-                break
-            position -= len(allowed)
-        else:
-            raise LookupError(f"the deployed role has no {grant}")
+        policy, document, position = self._holding(grant, position)
+        allowed = atoms(document)
         assert allowed[position]["Action"] == grant.action
         rest = document | {"Statement": allowed[:position] + allowed[position + 1 :]}
         try:
@@ -48,6 +43,15 @@ class Roles:
             yield
         finally:
             self._put(grant.role, policy, document)
+
+    def _holding(self, grant: Grant, position: int) -> tuple[str, dict[str, Any], int]:
+        """The policy that has the grant, and the grant's place in it."""
+        for policy, document in self.policies(grant.role).items():
+            count = len(atoms(document))
+            if position < count:
+                return policy, document, position
+            position -= count
+        raise LookupError(f"the deployed role has no {grant}")
 
     def refusals(self, role: str) -> list[str]:
         """Every call so far that this role was refused, as often as it was."""

@@ -7,11 +7,16 @@ wanted. It is kept small: what comes before the act is nobody's proof.
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from tests.journey.app import BoundBrowser, Link
 from tests.policy.play import Play
+
+# Scanned documents do not compress, so that each is more than one part of an upload.
+SCANS: Mapping[str, Any] = {"profile": "huge-20", "attachment_megabytes": 8}
+CUT_SHORT: Mapping[str, Any] = {"answer": "truncated", "calls": 0, "megabytes": 13}
 
 type Act = Callable[[], bool]
 type Scenario = Callable[[Play], Act]
@@ -105,13 +110,25 @@ def gives_up_a_login(play: Play) -> Act:
 
 
 def disconnects(play: Play) -> Act:
-    """With files of one retrieval, and another one running."""
+    """In the middle of a retrieval that has already stored something."""
     link = play.connected()
-    done = _begun(link)
-    assert play.ends(link, done, "completed")
-    play.outside.set_scenario(async_outcome="never")
-    _begun(link)
+    _under_way(play, link)
     return lambda: link.app.delete(f"/v1/connections/{link.id}").status_code == 204
+
+
+def _under_way(play: Play, link: Link) -> str:
+    """A retrieval that will not end, with a file."""
+    play.outside.set_scenario(async_outcome="never")
+    retrieval = _begun(link, "Patient")
+    _leave_a_file(play, retrieval)
+    return retrieval
+
+
+def _leave_a_file(play: Play, retrieval: str) -> str:
+    """What a function stores before it dies; answers with the prefix."""
+    prefix: str = play.stored("Retrievals", retrieval)["prefix"]["S"]
+    play.world.aws("s3").put_object(Bucket=play.bucket, Key=f"{prefix}/left-behind", Body=b"")
+    return prefix
 
 
 # --- records at once ------------------------------------------------------------------------------
@@ -137,9 +154,7 @@ def fetches_much(play: Play) -> Act:
 def fetches_much_in_vain(play: Play) -> Act:
     """The portal breaks off when the first part of a large file is already stored."""
     link = play.connected()
-    play.outside.set_scenario(
-        profile="huge-40", faults=[{"operation": "fetch", "answer": "truncated", "megabytes": 30}]
-    )
+    play.outside.set_scenario(**SCANS, faults=[{"operation": "fetch", **CUT_SHORT}])
     return lambda: link.app.http.post(_records(link), json={}).status_code == 502
 
 
@@ -150,8 +165,8 @@ def _records(link: Link) -> str:
 # --- records later --------------------------------------------------------------------------------
 
 
-def _begun(link: Link) -> str:
-    begun = link.begin("Patient")
+def _begun(link: Link, *resources: str) -> str:
+    begun = link.begin(*resources)
     assert begun.status_code == 202, begun.text
     return str(begun.json()["id"])
 
@@ -163,28 +178,26 @@ def asks_for_later(play: Play) -> Act:
 
 def retrieves(play: Play) -> Act:
     link = play.connected()
-    return lambda: play.ends(link, _begun(link), "completed")
+    return lambda: play.ends(link, _begun(link, "Patient"), "completed")
 
 
 def retrieves_with_old_tokens(play: Play) -> Act:
     link = play.connected()
     play.outside.expire_tokens(link.portal.id)
-    return lambda: play.ends(link, _begun(link), "completed")
+    return lambda: play.ends(link, _begun(link, "Patient"), "completed")
 
 
 def retrieves_in_vain(play: Play) -> Act:
     """A retrieval that fails while files of a poll that died are lying about."""
     link = play.connected()
     play.outside.set_scenario(async_outcome="error", async_seconds=0.5)
-    retrieval = _begun(link)
-    prefix = play.stored("Retrievals", retrieval)["prefix"]["S"]
-    bucket = play.world.stack.outputs["ResultsBucketName"]
-    play.world.aws("s3").put_object(Bucket=bucket, Key=f"{prefix}/left-behind", Body=b"")
+    retrieval = _begun(link, "Patient")
+    prefix = _leave_a_file(play, retrieval)
 
     def act() -> bool:
         left = play.world.aws("s3")
         return play.ends(link, retrieval, "failed") and "Contents" not in left.list_objects_v2(
-            Bucket=bucket, Prefix=prefix
+            Bucket=play.bucket, Prefix=prefix
         )
 
     return act
@@ -194,7 +207,7 @@ def retrieves_for_nobody(play: Play) -> Act:
     """The connection is deleted between the last look at it and the commit: no file may stay."""
     link = play.connected()
     play.outside.set_scenario(async_seconds=0.6)
-    retrieval = _begun(link)
+    retrieval = _begun(link, "Patient")
     assert play.until(lambda: "transaction" in play.stored("Retrievals", retrieval))
     play.world.aws("dynamodb").delete_item(
         TableName=play.world.stack.outputs["ConnectionsTableName"], Key={"id": {"S": link.id}}
@@ -204,7 +217,9 @@ def retrieves_for_nobody(play: Play) -> Act:
         machine = play.world.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
         workflows = play.world.aws("stepfunctions")
         return play.until(
-            lambda: workflows.describe_execution(executionArn=f"{machine}:{retrieval}")["status"] == "SUCCEEDED"
+            lambda: (
+                workflows.describe_execution(executionArn=f"{machine}:{retrieval}")["status"] == "SUCCEEDED"
+            )
         )
 
     return act
@@ -213,8 +228,7 @@ def retrieves_for_nobody(play: Play) -> Act:
 def retrieves_much_in_vain(play: Play) -> Act:
     """The vendor breaks off, again and again, when the first part of a large file is already stored."""
     link = play.connected()
-    broken = {"operation": "retrieve", "answer": "truncated", "calls": 0, "megabytes": 30}
-    play.outside.set_scenario(profile="huge-40", faults=[broken])
+    play.outside.set_scenario(**SCANS, faults=[{"operation": "retrieve", **CUT_SHORT}])
     return lambda: play.ends(link, _begun(link), "failed")
 
 
@@ -223,7 +237,7 @@ def retrieves_much_in_vain(play: Play) -> Act:
 
 def _retrieved(play: Play) -> tuple[Link, str]:
     link = play.connected()
-    retrieval = _begun(link)
+    retrieval = _begun(link, "Patient")
     assert play.ends(link, retrieval, "completed")
     return link, retrieval
 
@@ -244,15 +258,9 @@ def opens_a_file(play: Play) -> Act:
     return act
 
 
-def deletes_results(play: Play) -> Act:
-    link, retrieval = _retrieved(play)
-    return lambda: link.app.delete(f"/v1/retrievals/{retrieval}").status_code == 202
-
-
 def cancels(play: Play) -> Act:
     link = play.connected()
-    play.outside.set_scenario(async_outcome="never")
-    retrieval = _begun(link)
+    retrieval = _under_way(play, link)
     return lambda: link.app.delete(f"/v1/retrievals/{retrieval}").status_code == 202
 
 
@@ -298,6 +306,52 @@ def is_no_longer_kept_alive(play: Play) -> Act:
     return act
 
 
+# --- an operator's functions ----------------------------------------------------------------------
+
+
+def erases_a_login(play: Play) -> Act:
+    app = play.app()
+    app.started(play.portal("epic"))
+    return lambda: play.invoke("erase_user", play.named(app)).get("complete") is True
+
+
+def erases_records(play: Play) -> Act:
+    link = play.connected()
+    _under_way(play, link)
+    return lambda: play.invoke("erase_user", play.named(link.app)).get("complete") is True
+
+
+def _restored(play: Play, link: Link) -> Act:
+    """The connection was deleted after the backup that is restored now."""
+    s3 = play.world.aws("s3")
+    for old in s3.list_objects_v2(Bucket=play.bucket, Prefix="tombstones/").get("Contents", []):
+        s3.delete_object(Bucket=play.bucket, Key=old["Key"])
+    s3.put_object(Bucket=play.bucket, Key=f"tombstones/{link.id}", Body=b"")
+
+    def act() -> bool:
+        applied = play.invoke("apply_tombstones", {})
+        return applied.get("complete") is True and applied["connections"] == 1
+
+    return act
+
+
+def buries_a_login(play: Play) -> Act:
+    return _restored(play, play.app().started(play.portal("epic")))
+
+
+def buries_records(play: Play) -> Act:
+    link = play.connected()
+    _under_way(play, link)
+    return _restored(play, link)
+
+
+def moves_to_another_key(play: Play) -> Act:
+    """One connection's data key is still wrapped under the previous key."""
+    link = play.connected()
+    play.wrapped_under_a_previous_key(link.id)
+    return lambda: play.invoke("rewrap_tokens", {}).get("rewrapped", 0) >= 1
+
+
 # --- which scenario shows which grant -------------------------------------------------------------
 
 
@@ -317,6 +371,14 @@ class Uses:
         return list(dict.fromkeys([self.usually, *self.but.values()]))
 
 
+ON_RECORDS = (
+    "dynamodb:GetItem on RetrievalsTable",
+    "dynamodb:UpdateItem on RetrievalsTable",
+    "dynamodb:DeleteItem on RetrievalsTable",
+    "s3:ListBucket",
+    "s3:DeleteObject",
+    "states:StopExecution",
+)
 USES: Mapping[str, Uses] = {
     "search_portals": Uses(searches, {}),
     "start_connection": Uses(
@@ -334,15 +396,19 @@ USES: Mapping[str, Uses] = {
         exchanges, {"kms:Decrypt on TokensKey if kms:EncryptionContext:table = connections": exchanges_again}
     ),
     "manage_connections": Uses(
-        disconnects,
+        gives_up_a_login,
         {
             "dynamodb:GetItem on ConnectionsTable": reads_a_connection,
             "dynamodb:Query on ConnectionsTable": lists_connections,
             "dynamodb:BatchGetItem": lists_connections,
-            "dynamodb:GetItem on AttemptsTable": gives_up_a_login,
-            "dynamodb:PutItem on AttemptsTable": gives_up_a_login,
+            **dict.fromkeys(ON_RECORDS, disconnects),
         },
     ),
+    "erase_user": Uses(erases_a_login, dict.fromkeys(ON_RECORDS, erases_records)),
+    "apply_tombstones": Uses(
+        buries_a_login, {"s3:ListBucket": buries_a_login, **dict.fromkeys(ON_RECORDS, buries_records)}
+    ),
+    "rewrap_tokens": Uses(moves_to_another_key, {}),
     "retrieve_records": Uses(
         fetches,
         {
@@ -367,15 +433,16 @@ USES: Mapping[str, Uses] = {
         },
     ),
     "poll_retrieval": Uses(
-        retrieves, {"s3:AbortMultipartUpload": retrieves_much_in_vain, "s3:DeleteObject": retrieves_for_nobody}
+        retrieves,
+        {"s3:AbortMultipartUpload": retrieves_much_in_vain, "s3:DeleteObject": retrieves_for_nobody},
     ),
     "finish_retrieval": Uses(retrieves_in_vain, {}),
     "read_retrieval": Uses(
         reads_a_manifest,
         {
             "s3:GetObject": opens_a_file,
-            "s3:": deletes_results,
-            "dynamodb:DeleteItem": deletes_results,
+            "s3:": cancels,
+            "dynamodb:DeleteItem": cancels,
             "dynamodb:UpdateItem": cancels,
             "states:StopExecution": cancels,
         },

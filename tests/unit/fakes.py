@@ -14,7 +14,7 @@ from typing import Any
 from portico.sealing import Place
 from portico import pkce
 from portico.attempt import OPEN, Attempt, State
-from portico.connection import Connection
+from portico.connection import Connection, ConnectionPage
 from portico.connection import Status as ConnectionStatus
 from portico.directory import Portal
 from portico.errors import Cancelled, Conflict, PortalRejected, SealBroken
@@ -182,6 +182,14 @@ class AttemptsTable:
             keys, revision = self.rolls.get(owner, ([], 0))
             return [self.items[key] for key in keys if key in self.items], revision
 
+    def delete_all_of(self, owner: str) -> int:
+        with self.effects.around("attempts.delete_all_of"):
+            self.rolls.pop(owner, None)
+            gone = [attempt.key for attempt in self.items.values() if attempt.owner == owner]
+            for key in gone:
+                del self.items[key]
+            return len(gone)
+
     def roll_call(
         self, owner: str, keys: Sequence[str], revision: int, expires_at: float
     ) -> Mapping[str, Any]:
@@ -209,6 +217,13 @@ class ConnectionsTable:
     def get(self, connection_id: str) -> Connection | None:
         with self.effects.around("connections.get"):
             return self.items.get(connection_id)
+
+    def owned_by(self, owner: str, limit: int, cursor: str | None) -> ConnectionPage:
+        with self.effects.around("connections.owned_by"):
+            owned = [c for c in self.items.values() if c.owner == owner]
+            start = int(cursor or 0)
+            more = str(start + limit) if start + limit < len(owned) else None
+            return ConnectionPage(owned[start : start + limit], more)
 
     def start(
         self,
@@ -330,6 +345,11 @@ class ConnectionsTable:
                 sent=failure.sent,
             )
 
+    def hold(self, connection: Connection, reason: str) -> None:
+        with self.effects.around("connections.hold"):
+            stored = self._unmoved(connection)
+            self.items[stored.id] = replace(stored, status=ConnectionStatus.HELD, reason=reason)
+
     def require_reauthorization(self, connection: Connection) -> None:
         with self.effects.around("connections.require_reauthorization"):
             stored = self._held(connection)
@@ -397,6 +417,22 @@ class KeepAlive:
 
 
 @dataclass
+class Tombstones:
+    """Deletions, remembered."""
+
+    effects: Effects
+    left: dict[str, float] = field(default_factory=dict)
+
+    def leave(self, connection_id: str, at: float) -> None:
+        with self.effects.around("tombstones.leave"):
+            self.left[connection_id] = at
+
+    def after(self, connection_id: str) -> Iterator[str]:
+        with self.effects.around("tombstones.after"):
+            yield from (deleted for deleted in sorted(self.left) if deleted > connection_id)
+
+
+@dataclass
 class RetrievalsTable:
     """Retrievals by id. Only a running one is written to."""
 
@@ -428,13 +464,22 @@ class RetrievalsTable:
 
     def store_completed(self, retrieval: Retrieval) -> None:
         with self.effects.around("retrievals.store_completed"):
-            if retrieval.id in self.items:
-                raise Conflict
+            connection = self.connections.items.get(retrieval.connection_id)
+            if retrieval.id in self.items or connection is None:
+                raise Cancelled
             self.items[retrieval.id] = retrieval
+            told = retrieval.summary(self.clock())
+            self.connections.items[connection.id] = replace(connection, last_retrieval=told)
 
     def submitted(self, retrieval: Retrieval, transaction: bytes, now: float) -> None:
         self._write(
-            "submitted", retrieval, transaction=transaction, submitted_at=now, ready=False, polls=0
+            "submitted",
+            retrieval,
+            transaction=transaction,
+            submitted_at=now,
+            ready=False,
+            token_refused=False,
+            polls=0,
         )
 
     def polled(self, retrieval: Retrieval) -> None:
@@ -447,7 +492,14 @@ class RetrievalsTable:
         )
 
     def restart(self, retrieval: Retrieval) -> None:
-        self._write("restart", retrieval, transaction=None, restarts=retrieval.restarts + 1, troubles=0)
+        self._write(
+            "restart",
+            retrieval,
+            transaction=None,
+            restarts=retrieval.restarts + 1,
+            troubles=0,
+            token_refused=retrieval.token_refused,
+        )
 
     def complete(self, retrieval: Retrieval, result: Result) -> None:
         self._write(
@@ -477,9 +529,9 @@ class RetrievalsTable:
                     stored, status=Status.FAILED, reason="cancelled", transaction=None
                 )
 
-    def delete(self, retrieval_id: str) -> None:
+    def delete(self, retrieval: Retrieval) -> None:
         with self.effects.around("retrievals.delete"):
-            self.items.pop(retrieval_id, None)
+            self.items.pop(retrieval.id, None)
 
     def _write(self, name: str, retrieval: Retrieval, **sets: Any) -> None:
         with self.effects.around(f"retrievals.{name}"):

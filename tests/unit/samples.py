@@ -32,6 +32,7 @@ from tests.unit.fakes import (
     RetrievalsTable,
     Retries,
     Sealer,
+    Tombstones,
     Workflow,
 )
 
@@ -164,8 +165,14 @@ class World:
             self.retrievals.retention,
         )
         self.discarding = Discarding(self.retrievals, self.results, self.workflow)
+        self.tombstones = Tombstones(self.effects)
         self.disconnector = Disconnector(
-            self.connections, self.attempts, self.discarding, self.keep_alive, self.clock
+            connections=self.connections,
+            attempts=self.attempts,
+            discarding=self.discarding,
+            keep_alive=self.keep_alive,
+            clock=self.clock,
+            tombstones=self.tombstones,
         )
 
     def _burned(self) -> None:

@@ -9,16 +9,35 @@ from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from portico.attempt import OPEN, OPEN_PER_OWNER, BrowserProblem, State
 from portico.connection import Status
 from portico.errors import PortalUnclear, PortalUnreachable, PorticoError
+from portico.ids import digest, session_of
 from portico.starting import Started
 from tests.unit.fakes import Crash
 from tests.unit.samples import ALICE, API, BOB, CAROL, RETURN_URL, World, portal
 
 USERS = {ALICE: "alice's chart", BOB: "bob's chart", CAROL: "carol's chart"}
+
+
+# Weighted: mostly the way of an ordinary patient, with others crossing it now and then.
+ACTIONS = [
+    *["start"] * 4,
+    *["finish"] * 5,
+    *["finish in another's browser"] * 3,
+    *["go on"] * 3,
+    *["launch", "log in", "decline", "exchange", "exchange", "trouble", "reconnect", "reconnect", "delete", "time"],
+]
+TROUBLES = [
+    (step, trouble)
+    for step in ("attempts.replace done", "vendor.exchange", "vendor.exchange done")
+    for trouble in (PortalUnreachable, PortalUnclear, Crash)
+    if not (step == "attempts.replace done" and trouble is not Crash)
+]
+TIMES = [1, 36, 61, 301, 601, 901]
+PKCE, PLAIN = "client_id=1&code_challenge_method=S256", "client_id=1"
 
 
 @dataclass
@@ -28,104 +47,115 @@ class Browser:
     handles: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Link:
-    """The redirector's link of an attempt."""
+    """A launch link, and the redirector's link once somebody has launched it."""
 
-    url: str
-    session: str
-    connection_id: str
+    started: Started
+    url: str = ""
+
+    @property
+    def session(self) -> str:
+        return self.url.rpartition("%2F")[2]
+
+    @property
+    def id(self) -> str:
+        return self.started.connection.id
 
 
 class ConnectAttempts(RuleBasedStateMachine):
     """What users, browsers, portals and time can do."""
 
-    tickets = Bundle("tickets")
-    links = Bundle("links")
-
     def __init__(self) -> None:
         super().__init__()
-        pkce, plain = "client_id=1&code_challenge_method=S256", "client_id=1"
-        self.world = World([portal("one", pkce), portal("two", plain), portal("three", plain), portal("four")])
+        self.world = World([portal("one", PKCE), *(portal(name, PLAIN) for name in ("two", "three", "four"))])
         self.browsers = [Browser(user) for user in USERS for _ in range(2)]
+        self.links: list[Link] = []
         self.secrets: set[str] = set()
         self.troubled: tuple[str, type[BaseException]] | None = None
 
-    browser_number = st.integers(0, 5)
-    user = st.sampled_from(sorted(USERS))
+    @rule(action=st.sampled_from(ACTIONS), which=st.integers(0, 11), other=st.integers(0, 11))
+    def do(self, action: str, which: int, other: int) -> None:
+        """`which` chooses among the newest links, `other` among browsers, portals, times."""
+        user, browser = list(USERS)[other % 3], self.browsers[other % 6]
+        if action == "start":
+            self.start(user, ["one", "two", "three", "four"][which % 4])
+        elif action == "time":
+            self.world.clock.advance(TIMES[other % len(TIMES)])
+        elif action == "trouble":
+            self.troubled = TROUBLES[other % len(TROUBLES)]
+        elif self.links:
+            link = self.links[-1 - which % min(len(self.links), 6)]
+            own = self.browsers[2 * list(USERS).index(link.started.connection.owner) + other % 2]
+            self.with_link(action, link, own if action in ("finish", "go on") else browser)
 
-    @rule(target=tickets, user=user, portal_id=st.sampled_from(["one", "two", "three", "four"]))
-    def start(self, user: str, portal_id: str) -> object:
+    def with_link(self, action: str, link: Link, browser: Browser) -> None:
+        match action:
+            case "finish" | "finish in another's browser":
+                for _ in range(3):
+                    self.go_on(link, browser)
+            case "go on":
+                self.go_on(link, browser)
+            case "launch":
+                self.open_launch_link(link, browser)
+            case "log in":
+                self.log_in(link, browser)
+            case "decline":
+                self.come_back(link, browser, "error=access_denied")
+            case "exchange":
+                self.exchange(link, browser)
+            case "reconnect":
+                with suppress(PorticoError):
+                    self.begun(
+                        self.world.starter.reconnect(link.started.connection.owner, link.id, RETURN_URL)
+                    )
+            case "delete":
+                with suppress(PorticoError):
+                    self.world.disconnector.delete(link.id, browser.user)
+
+    def start(self, user: str, portal_id: str) -> None:
         with suppress(PorticoError):
-            started = self.world.starter.start(user, portal_id, "clinical", RETURN_URL)
-            self.secrets.add(started.ticket)
-            return started
-        return multiple()
+            self.begun(self.world.starter.start(user, portal_id, "clinical", RETURN_URL))
 
-    @rule(target=tickets, user=user, ticket=tickets)
-    def reconnect(self, user: str, ticket: Started) -> object:
-        with suppress(PorticoError):
-            started = self.world.starter.reconnect(user, ticket.connection.id, RETURN_URL)
-            self.secrets.add(started.ticket)
-            return started
-        return multiple()
+    def begun(self, started: Started) -> None:
+        self.links.append(Link(started))
+        self.secrets.add(started.ticket)
 
-    @rule(target=links, ticket=tickets, number=browser_number)
-    def open_launch_link(self, ticket: Started, number: int) -> object:
-        browser = self.browsers[number]
+    def go_on(self, link: Link, browser: Browser) -> None:
+        """The natural next step."""
+        match self.world.attempts.items[digest(session_of(link.started.ticket))].state:
+            case State.CREATED:
+                self.open_launch_link(link, browser)
+            case State.LAUNCHED:
+                self.log_in(link, browser)
+            case State.CODE_HELD | State.EXCHANGING:
+                self.exchange(link, browser)
+
+    def open_launch_link(self, link: Link, browser: Browser) -> None:
         with suppress(BrowserProblem):
-            url, browser.cookie = self.world.launch.go(ticket.ticket, browser.cookie, API)
-            link = Link(url, url.rpartition("%2F")[2], ticket.connection.id)
+            link.url, browser.cookie = self.world.launch.go(link.started.ticket, browser.cookie, API)
             self.secrets |= {browser.cookie, link.session}
-            return link
-        return multiple()
 
-    @rule(link=links, number=browser_number)
-    def log_in(self, link: Link, number: int) -> None:
-        code = self.world.code(USERS[self.browsers[number].user], link.url)
+    def log_in(self, link: Link, browser: Browser) -> None:
+        code = self.world.code(USERS[browser.user], link.url)
         self.secrets.add(code)
-        self.come_back(link, number, f"code={code}")
+        self.come_back(link, browser, f"code={code}")
 
-    @rule(link=links, number=browser_number, error=st.sampled_from(["access_denied", "server_error"]))
-    def decline(self, link: Link, number: int, error: str) -> None:
-        self.come_back(link, number, f"error={error}")
-
-    def come_back(self, link: Link, number: int, query: str) -> None:
-        browser = self.browsers[number]
+    def come_back(self, link: Link, browser: Browser, query: str) -> None:
         with suppress(BrowserProblem):
             _, url = self.world.returning.receive(link.session, browser.cookie, query)
             assert url.startswith(RETURN_URL)
             if "#handle=" in url:
-                browser.handles[link.connection_id] = url.partition("#handle=")[2]
-                self.secrets.add(url.partition("#handle=")[2])
+                browser.handles[link.id] = url.partition("#handle=")[2]
+                self.secrets.add(browser.handles[link.id])
 
-    @rule(number=browser_number, ticket=tickets, again=st.booleans())
-    def exchange(self, number: int, ticket: Started, again: bool) -> None:
-        browser = self.browsers[number]
-        handle = browser.handles.get(ticket.connection.id, "guessed")
+    def exchange(self, link: Link, browser: Browser) -> None:
         if self.troubled:
             self.world.effects.fail(self.troubled[0], self.troubled[1]())
-            self.troubled = None
-        for _ in range(1 + again):
-            with suppress(PorticoError, Crash):
-                self.world.exchanger.exchange(ticket.connection.id, browser.user, handle)
+        with suppress(PorticoError, Crash):
+            self.world.exchanger.exchange(link.id, browser.user, browser.handles.get(link.id, "guessed"))
         self.world.effects.clear()
-
-    @rule(
-        trouble=st.sampled_from([PortalUnreachable, PortalUnclear, Crash]),
-        step=st.sampled_from(["attempts.replace done", "vendor.exchange", "vendor.exchange done"]),
-    )
-    def next_exchange_goes_wrong(self, trouble: type[BaseException], step: str) -> None:
-        self.troubled = step, trouble
-
-    @rule(user=user, ticket=tickets)
-    def delete(self, user: str, ticket: Started) -> None:
-        with suppress(PorticoError):
-            self.world.disconnector.delete(ticket.connection.id, user)
-
-    @rule(seconds=st.sampled_from([1, 36, 61, 301, 601, 901]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.clock.advance(seconds)
+        self.troubled = None
 
     # --- what always holds -------------------------------------------------------------------------
 
@@ -166,4 +196,4 @@ class ConnectAttempts(RuleBasedStateMachine):
 
 
 TestConnectAttempts = ConnectAttempts.TestCase
-TestConnectAttempts.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestConnectAttempts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

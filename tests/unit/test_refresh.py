@@ -7,6 +7,7 @@ import pytest
 
 from portico.connection import Connection, Status
 from portico.errors import (
+    ConnectionHeld,
     DeviceTokenRefused,
     NotAuthorizedYet,
     NotFound,
@@ -149,7 +150,9 @@ def test_t19_tokens_of_another_generation_do_not_open() -> None:
     world.connections.items[connection_id] = replace(world.stored(connection_id), tokens=old)
     with pytest.raises(SealBroken):
         world.refresher.fresh(connection_id)
-    assert world.stored(connection_id).status is Status.ACTIVE
+    assert (world.stored(connection_id).status, world.stored(connection_id).reason) == (Status.HELD, "seal_broken")
+    with pytest.raises(ConnectionHeld):
+        world.refresher.fresh(connection_id)
 
 
 def test_t19_tokens_of_another_connection_do_not_open() -> None:
@@ -167,7 +170,7 @@ def test_t19_tokens_of_another_connection_do_not_open() -> None:
     [
         (Status.PENDING, NotAuthorizedYet),
         (Status.CLOSED, NotAuthorizedYet),
-        (Status.HELD, NotAuthorizedYet),
+        (Status.HELD, ConnectionHeld),
         (Status.REAUTHORIZATION_REQUIRED, ReauthorizationRequired),
     ],
 )

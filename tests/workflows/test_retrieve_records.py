@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.workflows.execution import Execution
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 """The form of the vendor's transaction ids, of most portals' tokens, and of the directory's ids."""
+LAMBDA_REQUEST = re.compile(r'"requestId": ?"[0-9a-f-]{36}"')
 
 
 @pytest.fixture
@@ -27,10 +29,6 @@ def link(app: App, outside: Outside) -> Link:
 def started(world: World, link: Link, *resources: str) -> Execution:
     begun = link.begin(*resources)
     return Execution(world, begun.headers["content-location"].rpartition("/")[2])
-
-
-def without_repeats(states: list[str]) -> list[str]:
-    return [state for n, state in enumerate(states) if n == 0 or states[n - 1] != state]
 
 
 def test_a_retrieval_goes_the_straight_way(world: World, link: Link, outside: Outside, ear: Ear) -> None:
@@ -89,7 +87,7 @@ def test_what_cannot_be_retried_is_caught_and_told(
     over = execution.ended()
     assert over["status"] == "FAILED"
     assert (over.get("error"), over.get("cause")) == ("RetrievalFailed", "The reason is on the retrieval.")
-    assert without_repeats(execution.states())[-3:] == ["Fail", "WasItStopped", "Failed"] or execution.states()[-1] == "Gave up"
+    assert execution.states()[-4:] == ["Fail", "WasItStopped", "Failed", "Gave up"]
     event = ear.about(execution.retrieval_id)
     assert event["detail-type"] == "retrieval.failed"
     assert event["detail"] == {
@@ -132,7 +130,7 @@ def test_the_deadline_is_told(world: World, link: Link, outside: Outside, ear: E
     outside.set_scenario(link.portal.id, async_outcome="never")
     execution = started(world, link, "Patient")
     wait_for(lambda: outside.count("retrieve", link.portal.id) or None)
-    elapsed.retrieval(world, execution.retrieval_id, submitted_at=1, created_at=1)
+    elapsed.retrieval(world, execution.retrieval_id, submitted_at=time.time() - 3700)
     assert execution.ended()["status"] == "FAILED"
     assert ear.about(execution.retrieval_id)["detail"]["reason"] == "retrieval_overdue"
 
@@ -144,7 +142,7 @@ def test_deleting_a_retrieval_stops_its_execution_and_no_event_comes(
     execution = started(world, link, "Patient")
     wait_for(lambda: outside.count("retrieve", link.portal.id) or None)
     assert link.app.delete(f"/v1/retrievals/{execution.retrieval_id}").status_code == 202
-    assert execution.ended()["status"] == "ABORTED"
+    assert execution.ended()["status"] == "ABORTED" or execution.states()[-1] == "Stopped"
     assert ear.all_about(execution.retrieval_id) == []
 
 
@@ -208,21 +206,25 @@ def test_histories_and_events_hold_ids_counts_and_reasons_only(
 
 
 def payloads_of(event: dict[str, Any]) -> list[Any]:
-    """What was handed around in an event of a history: inputs, outputs, errors and causes."""
+    """What was handed around in an event of a history: inputs, outputs, errors and causes. EventBridge answers
+    with the id of an event, and Lambda tells the id of a request that failed."""
     details = [value for name, value in event.items() if name.endswith("EventDetails")]
-    return [value for d in details for name, value in d.items() if name in ("input", "output", "error", "cause")]
+    values = [v for d in details for name, v in d.items() if name in ("input", "output", "error", "cause")]
+    return [LAMBDA_REQUEST.sub("", value) for value in values if "FailedEntryCount" not in value]
 
 
 def seen_ready_until(world: World, execution: Execution, there: Callable[[], bool]) -> None:
     """The item as a poll leaves it that saw the result and died before it could store it, again and again."""
 
-    def mark_and_look() -> bool | None:
+    def look_and_mark() -> bool | None:
+        if there():
+            return True
         world.aws("dynamodb").update_item(
             TableName=world.stack.outputs["RetrievalsTableName"],
             Key={"id": {"S": execution.retrieval_id}},
             UpdateExpression="SET ready = :yes",
             ExpressionAttributeValues={":yes": {"BOOL": True}},
         )
-        return there() or None
+        return None
 
-    wait_for(mark_and_look)
+    wait_for(look_and_mark)

@@ -54,6 +54,7 @@ _TABLE: Mapping[type[e.PorticoError], tuple[int, str, str]] = {
     e.StorageUnavailable: (503, "temporarily-unavailable", "The service is busy"),
     e.Conflict: (503, "temporarily-unavailable", "The service is busy"),
     e.SealBroken: (500, "internal", "Something went wrong"),
+    e.Defect: (500, "internal", "Something went wrong"),
 }
 _ADVICE: Mapping[type[e.PorticoError], str] = {
     e.InvalidHandle: "Use the handle from the return URL's fragment of this connection's newest attempt.",

@@ -36,12 +36,15 @@ _NAMES = {str: "a string", list: "an array", dict: "an object", bool: "true or f
 
 def _decode(body: str, is_base64: bool) -> Any:
     try:
-        data = b64decode(body) if is_base64 else body.encode()
+        data = b64decode(body, validate=True) if is_base64 else body.encode()
         if len(data) > LARGEST_BODY:
             raise InvalidRequest("body", "must be at most 64 KB")
         if not data.strip():
             return {}
-        return json.loads(data, object_pairs_hook=_once, parse_constant=_refuse)
+        document = json.loads(data, object_pairs_hook=_once, parse_constant=_refuse)
+        # An escaped half of a surrogate pair is no text: nothing could encode it (RFC 8259 section 8.2).
+        json.dumps(document, ensure_ascii=False).encode()
+        return document
     except (ValueError, RecursionError):
         raise InvalidRequest("body", "must be valid JSON") from None
 

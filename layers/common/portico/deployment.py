@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from portico.adapters.results_bucket import ResultsBucket
     from portico.adapters.retrievals_table import RetrievalsTable
     from portico.adapters.schedules import KeepAliveSchedules
+    from portico.adapters.tombstones import TombstoneFolder
     from portico.adapters.workflow import Workflow
     from portico.connection import Connection
+    from portico.disconnection import Discarding, Disconnector
     from portico.exchange import Verify
     from portico.refresh import Refresher
     from portico.tokens import Tokens
@@ -33,10 +35,10 @@ sleep = time.sleep
 
 
 def sealer() -> KmsSealer:
-    """Seals under the tokens key."""
+    """Seals under the tokens key, and opens what the one before had sealed if this deployment names it."""
     from portico.adapters.kms_sealer import KmsSealer
 
-    return KmsSealer(config.required("TOKENS_KEY"))
+    return KmsSealer(config.required("TOKENS_KEY"), config.optional("PREVIOUS_TOKENS_KEY") or None)
 
 
 def attempts() -> AttemptsTable:
@@ -69,11 +71,32 @@ def results() -> ResultsBucket:
     return ResultsBucket(config.required("RESULTS_BUCKET"), random)
 
 
+def tombstones() -> TombstoneFolder:
+    """What remembers deletions."""
+    from portico.adapters.tombstones import TombstoneFolder
+
+    return TombstoneFolder(config.required("RESULTS_BUCKET"))
+
+
 def workflow() -> Workflow:
     """The retrieval workflow."""
     from portico.adapters.workflow import Workflow
 
     return Workflow(config.required("STATE_MACHINE"))
+
+
+def discarding() -> Discarding:
+    """Removes retrievals."""
+    from portico.disconnection import Discarding
+
+    return Discarding(retrievals(), results(), workflow())
+
+
+def disconnector() -> Disconnector:
+    """Deletes connections."""
+    from portico.disconnection import Disconnector
+
+    return Disconnector(connections(), attempts(), discarding(), keep_alive(), clock, tombstones())
 
 
 def onerecord() -> OneRecord:

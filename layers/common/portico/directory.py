@@ -13,6 +13,7 @@ from portico.ids import base64url
 
 DATA_TYPES = ("clinical", "payer")
 LONGEST_TERM = 100
+LONGEST_CURSOR = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Portal:
             name=_text(fields, "name"),
             organization=_text(fields, "parent_org"),
             vendor=_text(fields, "vendor"),
-            data_type=_text(fields, "datatype") or data_type,
+            data_type=said if (said := _text(fields, "datatype").lower()) in DATA_TYPES else data_type,
             street=_text(fields, "street"),
             city=_text(fields, "city"),
             state=_text(fields, "state"),
@@ -131,13 +132,13 @@ class Query:
         given = parameters or {}
         if data_type not in DATA_TYPES:
             raise InvalidRequest("dataType", "must be clinical or payer")
-        term = given.get("q", "").strip()
+        term = given.get("q", "")
         if len(term) > LONGEST_TERM:
             raise InvalidRequest("q", f"must be at most {LONGEST_TERM} characters")
         if any(ord(c) < 0x20 or ord(c) == 0x7F for c in term):
             raise InvalidRequest("q", "must not contain control characters")
         cursor = given.get("cursor")
-        return cls(data_type, term, limit_of(given), _after(cursor) if cursor is not None else None)
+        return cls(data_type, term.strip(), limit_of(given), _after(cursor) if cursor is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,13 @@ def _matches(portal: Portal, term: str) -> bool:
 
 
 def _order(portal: Portal) -> tuple[str, str]:
-    return portal.name.casefold(), portal.id
+    # As much of a name as a cursor carries.
+    return portal.name.casefold()[:100], portal.id
 
 
 def _after(cursor: str) -> tuple[str, str]:
     try:
-        if len(cursor) > 1024:
+        if len(cursor) > LONGEST_CURSOR:
             raise ValueError
         name, portal_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError):

@@ -51,8 +51,8 @@ class Retrievals(Protocol):
         """A running one can no longer complete."""
         ...
 
-    def delete(self, retrieval_id: str) -> None:
-        """Gone; work that still goes on finds out at its next write."""
+    def delete(self, retrieval: Retrieval) -> None:
+        """Gone, with the lock that it holds; work that still goes on finds out at its next write."""
         ...
 
 
@@ -80,6 +80,25 @@ class KeepAlive(Protocol):
         ...
 
 
+class Tombstones(Protocol):
+    """What remembers deletions longer than any backup."""
+
+    def leave(self, connection_id: str, at: float) -> None:
+        """From now on this connection counts as deleted. Raises StorageUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """How much is gone."""
+
+    retrievals: int = 0
+    files: int = 0
+
+    def __add__(self, other: "Discarded") -> "Discarded":
+        return Discarded(self.retrievals + other.retrievals, self.files + other.files)
+
+
 @dataclass(frozen=True, slots=True)
 class Discarding:
     """Removes retrievals: first none can complete any more, then files and record go."""
@@ -88,21 +107,23 @@ class Discarding:
     results: Results
     workflow: Workflow
 
-    def discard(self, retrieval: Retrieval) -> None:
+    def discard(self, retrieval: Retrieval) -> Discarded:
         """The retrieval, its files and its workflow are gone. Raises StorageUnavailable."""
         if retrieval.status is Status.RUNNING:
             self.retrievals.cancel(retrieval)
             self.workflow.stop(retrieval.id)
-        self.results.delete(retrieval.prefix)
-        self.retrievals.delete(retrieval.id)
+        files = self.results.delete(retrieval.prefix)
+        self.retrievals.delete(retrieval)
+        return Discarded(1, files)
 
-    def discard_all(self, connection_id: str) -> int:
-        """As `discard`, for all of a connection; how many there were."""
-        found = [self.retrievals.get(i) for i in self.retrievals.of_connection(connection_id)]
-        for retrieval in found:
+    def discard_all(self, connection_id: str) -> Discarded:
+        """As `discard`, for all of a connection."""
+        gone = Discarded()
+        for retrieval_id in self.retrievals.of_connection(connection_id):
+            retrieval = self.retrievals.get(retrieval_id)
             if retrieval is not None:
-                self.discard(retrieval)
-        return len(found)
+                gone += self.discard(retrieval)
+        return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +135,26 @@ class Disconnector:
     discarding: Discarding
     keep_alive: KeepAlive
     clock: Clock
+    tombstones: Tombstones
 
-    def delete(self, connection_id: str, owner: str) -> None:
+    def delete(self, connection_id: str, owner: str) -> Discarded:
         """Everything of the connection is gone. Raises NotFound, StorageUnavailable (ask again).
 
+        The tombstone comes first: a deletion that got no further is one that a restore will finish.
         Results go before and after: what a retrieval wrote in between has nowhere to commit to.
         """
         connection = self.connections.get(connection_id)
         if connection is None or not same(connection.owner, owner):
             raise NotFound
-        self.discarding.discard_all(connection.id)
+        self.tombstones.leave(connection.id, self.clock())
+        gone = self.discarding.discard_all(connection.id)
         self._cancel(connection)
         self.keep_alive.cancel(connection.id)
         try:
             self.connections.delete(connection)
         except Cancelled:
             raise NotFound from None
-        self.discarding.discard_all(connection.id)
+        return gone + self.discarding.discard_all(connection.id)
 
     def _cancel(self, connection: Connection) -> None:
         for _ in range(3):

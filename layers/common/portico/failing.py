@@ -11,6 +11,8 @@ from portico.submission import stopped
 
 # What the state machine calls its own failures.
 _STATES = {"States.Timeout": "timeout", "States.TaskFailed": "internal"}
+# It knows an error by its class alone; a task fails so for one reason only.
+_TOLD_BY_CLASS = {"RetrievalFailed": "vendor_error"}
 
 
 class Retrievals(Protocol):
@@ -66,8 +68,8 @@ class Failer:
 
 def reason_of(error: str) -> str:
     """Our word for an error that the state machine caught by its name; anything unknown is internal."""
-    if error in _STATES:
-        return _STATES[error]
+    if known := (_STATES | _TOLD_BY_CLASS).get(error):
+        return known
     kind = getattr(errors, error, None)
     if isinstance(kind, type) and issubclass(kind, PorticoError) and kind is not errors.Defect:
         return kind.named()

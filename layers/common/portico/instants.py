@@ -1,9 +1,15 @@
 """Instants: epoch seconds inside, RFC 3339 UTC outside."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], float]
+
+# ISO 8601, which Python reads, knows many more spellings than RFC 3339.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def rfc3339(seconds: float) -> str:
@@ -17,10 +23,12 @@ def rfc3339_millis(seconds: float) -> str:
 
 
 def parse(text: str) -> float:
-    """Epoch seconds of an RFC 3339 date-time with a zone; ValueError for anything else."""
-    if "T" not in text.upper():
+    """Epoch seconds of an RFC 3339 date-time with a zone, within the years that UTC can tell; else ValueError."""
+    if not _DATE_TIME.fullmatch(text):
         raise ValueError("not a date-time")
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError("no time zone")
-    return instant.timestamp()
+    instant = datetime.fromisoformat(text.upper())
+    try:
+        # By way of whole UTC: the very first and last days spill over into years that do not exist.
+        return datetime.fromtimestamp(instant.timestamp(), UTC).timestamp()
+    except OverflowError:
+        raise ValueError("out of range") from None

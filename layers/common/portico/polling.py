@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Protocol
 
 from portico import retrieval as retrieval_
@@ -120,41 +121,49 @@ class Poller:
     def _look(self, retrieval: Retrieval, transaction: bytes) -> dict[str, Any]:
         place = sealing.transaction_of(retrieval.id)
         ids: list[str] = json.loads(self.sealer.open(place, transaction))
+        arrival = _Arrival()
         try:
-            return self._take(retrieval, ids)
+            return self._take(retrieval, ids, arrival)
         except _NotYet as not_yet:
             return self._again(replace(retrieval, troubles=0), not_yet.retry_after)
         except (PortalUnreachable, PortalBusy) as error:
             return self._again(retrieval, error.retry_after if isinstance(error, PortalBusy) else None)
+        except _PatientTokenRefused:
+            return self._begin_anew(replace(retrieval, token_refused=True), PortalRejected(401))
         except (PortalUnclear, PortalUnusable, ResultMalformed, PortalRejected) as error:
             most = MOST_UNCLEAR if isinstance(error, Retryable) else MOST_UNUSABLE
             if retrieval.troubles + 1 >= most:
                 raise RetrievalFailed("vendor_error") if isinstance(error, Retryable) else error from None
-            return self._again(replace(retrieval, troubles=retrieval.troubles + 1), None)
+            troubled = replace(
+                retrieval, troubles=retrieval.troubles + 1, ready=retrieval.ready or arrival.begun
+            )
+            return self._again(troubled, None)
 
-    def _take(self, retrieval: Retrieval, ids: Sequence[str]) -> dict[str, Any]:
+    def _take(self, retrieval: Retrieval, ids: Sequence[str], arrival: "_Arrival") -> dict[str, Any]:
         """Each of the transaction's ids in turn, until one has an answer."""
-        not_yet = _NotYet()
+        without: list[Exception] = []
         for transaction_id in ids:
             sink = self.files(retrieval.prefix)
             try:
-                collected = self._read(transaction_id, sink, retrieval.ready)
+                collected = self._read(transaction_id, arrival.into(sink), retrieval.ready)
                 result = self._keep(retrieval, collected, sink)
-            except _NotYet as nothing:
-                not_yet = nothing
+            except (_NotYet, PortalRejected, ResultExpired) as nothing:
                 sink.discard()
+                without.append(nothing)
                 continue
-            except ResultExpired:
-                sink.discard()
-                return self._begin_anew(retrieval, ResultExpired())
-            except _PatientTokenRefused:
-                sink.discard()
-                return self._begin_anew(retrieval, RetrievalFailed("portal_refused"))
             except BaseException:
                 sink.discard()
                 raise
             return self._complete(retrieval, result, sink)
-        raise not_yet
+        return self._nothing_yet(retrieval, without)
+
+    def _nothing_yet(self, retrieval: Retrieval, without: Sequence[Exception]) -> dict[str, Any]:
+        """No id has an answer: while one may still get it, that is waited for."""
+        for kind in (_NotYet, PortalRejected):
+            for error in without:
+                if isinstance(error, kind):
+                    raise error
+        return self._begin_anew(retrieval, ResultExpired())
 
     def _read(self, transaction_id: str, sink: Sink, was_ready: bool) -> Collected:
         with self.integrator.result(transaction_id) as answer:
@@ -196,10 +205,11 @@ class Poller:
         return _completed(retrieval, result)
 
     def _again(self, retrieval: Retrieval, asked: int | None) -> dict[str, Any]:
-        now = self.clock()
-        wait = asked or retrieval_.wait_before(retrieval.polls + 1, self.first_wait)
-        if now + wait > retrieval.deadline():
+        left = retrieval.deadline() - self.clock()
+        if left <= 0:
             raise RetrievalOverdue
+        # The last look is at the deadline itself.
+        wait = min(asked or retrieval_.wait_before(retrieval.polls + 1, self.first_wait), ceil(left))
         self.retrievals.polled(replace(retrieval, polls=retrieval.polls + 1))
         return running(retrieval, wait)
 
@@ -208,6 +218,23 @@ class Poller:
             raise otherwise
         self.retrievals.restart(retrieval)
         return _restart(retrieval)
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A sink that remembers whether anything came: a result that began to arrive had been ready."""
+
+    begun: bool = False
+    sink: Sink | None = None
+
+    def into(self, sink: Sink) -> "_Arrival":
+        self.sink = sink
+        return self
+
+    def write(self, type_: str, line: bytes) -> None:
+        assert self.sink is not None
+        self.begun = True
+        self.sink.write(type_, line)
 
 
 class _PatientTokenRefused(Exception):

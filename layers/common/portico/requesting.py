@@ -5,6 +5,7 @@ from typing import Protocol
 
 from portico.connection import Connection, Status
 from portico.errors import (
+    Cancelled,
     ConnectionHeld,
     Gone,
     InvalidRequest,
@@ -16,7 +17,7 @@ from portico.fetch import BundleWriter, Fetcher, Spill
 from portico.ids import Random, base64url, new_id, same
 from portico.instants import Clock
 from portico.records_request import RecordsRequest
-from portico.retrieval import FHIR_JSON, File, Result, Retrieval
+from portico.retrieval import FHIR_JSON, RESULTS, File, Result, Retrieval
 from portico.retrieval import Status as RetrievalStatus
 
 BUNDLE_FILE = "Bundle.json"
@@ -40,7 +41,8 @@ class Retrievals(Protocol):
         ...
 
     def store_completed(self, retrieval: Retrieval) -> None:
-        """Stores a retrieval whose result is there already."""
+        """Stores a retrieval whose result is there already, and tells the connection. Raises Cancelled when
+        that is gone."""
         ...
 
 
@@ -103,12 +105,21 @@ class Requester:
         connection = self._usable(connection_id, owner)
         retrieval = self._retrieval(connection, request)
         key = f"{retrieval.prefix}/{base64url(self.random(16))}"
-        bundle = self.fetcher.fetch(
-            connection_id, request, lambda: BundleWriter(lambda: self.results.file(key, FHIR_JSON))
-        )
+        spilled: list[Spill] = []
+
+        def spill() -> Spill:
+            spilled.append(self.results.file(key, FHIR_JSON))
+            return spilled[-1]
+
+        bundle = self.fetcher.fetch(connection_id, request, lambda: BundleWriter(spill))
         if bundle is not None:
             return Fetched(bundle)
-        self.retrievals.store_completed(self._stored(retrieval, key))
+        try:
+            self.retrievals.store_completed(self._stored(retrieval, key))
+        except Cancelled:
+            # Deleted while the portal answered: nothing of it may stay.
+            spilled[-1].abort()
+            raise NotFound from None
         return Fetched(None, retrieval.id)
 
     def _stored(self, retrieval: Retrieval, key: str) -> Retrieval:
@@ -148,5 +159,5 @@ class Requester:
             owner=connection.owner,
             request=request,
             created_at=self.clock(),
-            prefix=new_id(self.random),
+            prefix=f"{RESULTS}/{new_id(self.random)}",
         )

@@ -17,6 +17,8 @@ GRACE_SECONDS = 1200
 BACKOFF = 1.4
 LONGEST_WAIT = 600
 TOMBSTONE_SECONDS = 30 * 86_400
+# The folder whose objects the bucket's retention rule deletes.
+RESULTS = "results"
 FHIR_NDJSON = "application/fhir+ndjson"
 FHIR_JSON = "application/fhir+json"
 FHIR_VERSIONS = ("", "R4", "4.0", "4.0.0", "4.0.1")
@@ -57,7 +59,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """A retrieval as stored. `transaction` holds the vendor's ids under seal; `prefix` is random."""
+    """A retrieval as stored. `transaction` holds the vendor's ids under seal; `prefix` is random.
+
+    `token_refused`: the last result only said that the patient's token was refused, so refresh before the next.
+    """
 
     id: str
     connection_id: str
@@ -72,6 +77,7 @@ class Retrieval:
     troubles: int = 0
     restarts: int = 0
     ready: bool = False
+    token_refused: bool = False
     reason: str | None = None
     result: Result | None = None
     expires_at: float = 0
@@ -107,7 +113,7 @@ def wait_before(poll: int, first: float) -> int:
 
     Keeps the delay of noticing in proportion to the job's own length with few billed calls.
     """
-    return round(min(first * BACKOFF**poll, LONGEST_WAIT)) if first else min(poll, 5)
+    return round(min(first * BACKOFF ** min(poll, 100), LONGEST_WAIT)) if first else min(poll, 5)
 
 
 def manifest(retrieval: Retrieval, request_url: str, files_url: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from portico.ids import Random, digest, new_id, new_secret, same, session_of
 from portico.instants import Clock
 from portico.sealing import Sealer
 
+LONGEST_PORTAL_ID = 200
+
 
 class Directory(Protocol):
     """The vendor's directory, by id."""
@@ -92,6 +94,8 @@ class Starter:
         return_url.checked(url, self.return_urls)
         if data_type not in DATA_TYPES:
             raise InvalidRequest("dataType", "must be clinical or payer")
+        if not 0 < len(portal_id) <= LONGEST_PORTAL_ID:
+            raise InvalidRequest("portalId", f"must be 1 to {LONGEST_PORTAL_ID} characters")
         portal = self._portal(data_type, portal_id, "portalId")
         now = self.clock()
         connection = Connection(

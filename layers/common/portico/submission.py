@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from portico import retrieval as retrieval_
 from portico import sealing
-from portico.errors import Cancelled
+from portico.connection import Connection
+from portico.errors import Cancelled, PortalRejected
 from portico.instants import Clock
 from portico.records_request import RecordsRequest
 from portico.refresh import Refresher
@@ -56,18 +57,26 @@ class Submitter:
         if retrieval is None or retrieval.status is not Status.RUNNING:
             return stopped(retrieval_id)
         if retrieval.transaction is None:
-            ids = self.refresher.using(
-                retrieval.connection_id,
-                lambda connection, tokens: self.integrator.start(
-                    connection.portal_id, tokens, retrieval.request
-                ),
-            )
+            ids = self._start(retrieval)
             sealed = self.sealer.prepare(sealing.transaction_of(retrieval.id)).close(json.dumps(ids).encode())
             try:
                 self.retrievals.submitted(retrieval, sealed, self.clock())
             except Cancelled:
                 return stopped(retrieval_id)
         return running(retrieval, retrieval_.wait_before(0, self.first_wait))
+
+    def _start(self, retrieval: Retrieval) -> Sequence[str]:
+        refused = retrieval.token_refused
+
+        def once(connection: Connection, tokens: Tokens) -> Sequence[str]:
+            nonlocal refused
+            if refused:
+                # A refusal that came inside the result is answered as if it had come at once: by a refresh.
+                refused = False
+                raise PortalRejected(401)
+            return self.integrator.start(connection.portal_id, tokens, retrieval.request)
+
+        return self.refresher.using(retrieval.connection_id, once)
 
 
 def running(retrieval: Retrieval, wait: int) -> dict[str, Any]:

@@ -70,6 +70,28 @@ class AttemptsTable:
             read = [self.get(key) for key in keys]
         return [attempt for attempt in read if attempt is not None], roll["revision"]
 
+    def delete_all_of(self, owner: str) -> int:
+        """Every attempt of the owner's is gone, open or over, and the list of open ones; how many there were.
+
+        Whoever works on one finds out at its next write. A scan: attempts live for a day, and erasures are rare.
+        """
+        deleted = 0
+        with aws.errors():
+            dynamodb = aws.client("dynamodb")
+            dynamodb.delete_item(TableName=self.name, Key={"key": {"S": _roll(owner)}})
+            for page in dynamodb.get_paginator("scan").paginate(
+                TableName=self.name,
+                FilterExpression="#owner = :owner",
+                ProjectionExpression="#key",
+                ExpressionAttributeNames={"#owner": "owner", "#key": "key"},
+                ExpressionAttributeValues={":owner": {"S": owner}},
+                ConsistentRead=True,
+            ):
+                for row in page["Items"]:
+                    dynamodb.delete_item(TableName=self.name, Key={"key": row["key"]})
+                    deleted += 1
+        return deleted
+
     def roll_call(self, owner: str, keys: Sequence[str], revision: int, expires_at: float) -> dict[str, Any]:
         """Arguments of a Put that replaces the owner's list of open attempts."""
         return {

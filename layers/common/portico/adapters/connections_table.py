@@ -14,8 +14,11 @@ from portico.errors import Cancelled, Conflict, InvalidRequest
 from portico.exchange import Activation
 from portico.ids import base64url, is_id
 from portico.refresh import Failure, Renewal
+from portico.rewrapping import Sealed, SealedPage
 
 _UNFINISHED_KEPT_SECONDS = 30 * 86_400
+# Items that one page of a sweep looks at: a second or two of KMS calls.
+_SCANNED = 200
 # Nothing is in flight and nothing failed.
 _SETTLED: Mapping[str, float] = {
     "lease_until": 0,
@@ -238,6 +241,37 @@ class ConnectionsTable:
             {"status": Status.ACTIVE.value, "reason": None},
             "#status = :held AND #generation = :generation",
             {"held": Status.HELD.value, "generation": connection.generation},
+        )
+
+    # --- moving to another key ---------------------------------------------------------------------
+
+    def sealed(self, after: str | None) -> SealedPage:
+        """A page of all connections' tokens; `after` is an id that a page gave, or None for the first."""
+        start = {"ExclusiveStartKey": {"id": {"S": after}}} if after is not None else {}
+        with aws.errors():
+            page = aws.client("dynamodb").scan(
+                TableName=self.name,
+                FilterExpression="attribute_exists(#tokens)",
+                ProjectionExpression="#id, #generation, #tokens",
+                ExpressionAttributeNames={"#id": "id", "#generation": "generation", "#tokens": "tokens"},
+                ConsistentRead=True,
+                Limit=_SCANNED,
+                **start,
+            )
+        rows = [items.plain(row) for row in page["Items"]]
+        last = page.get("LastEvaluatedKey")
+        return SealedPage(
+            [Sealed(row["id"], row["generation"], bytes(row["tokens"])) for row in rows],
+            last["id"]["S"] if last else None,
+        )
+
+    def rewrap(self, before: Sealed, tokens: bytes) -> None:
+        """Other bytes for the same tokens, if they are still the ones that were read. Raises Conflict."""
+        self._write(
+            before.connection_id,
+            {"tokens": tokens},
+            "#generation = :generation AND #tokens = :before",
+            {"generation": before.generation, "before": before.tokens},
         )
 
     # --- the rest ----------------------------------------------------------------------------------

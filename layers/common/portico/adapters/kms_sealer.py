@@ -5,7 +5,7 @@ The library and the layout were chosen by measurement (docs/decisions.md).
 """
 
 import json
-import os
+import secrets
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,7 +18,6 @@ from portico.sealing import Place, Seal
 
 _VERSION = 1
 _NONCE = 12
-_BROKEN = {"InvalidCiphertextException", "IncorrectKeyException"}
 
 
 class _DataKey:
@@ -31,16 +30,15 @@ class _DataKey:
 
     def close(self, plaintext: bytes) -> bytes:
         """The sealed bytes."""
-        nonce = os.urandom(_NONCE)
-        head = bytes([_VERSION]) + len(self._wrapped).to_bytes(2, "big") + self._wrapped
-        return head + nonce + self._cipher.encrypt(nonce, plaintext, self._aad)
+        nonce = secrets.token_bytes(_NONCE)
+        return _head(self._wrapped) + nonce + self._cipher.encrypt(nonce, plaintext, self._aad)
 
 
 class KmsSealer:
-    """Seals under one customer-managed key."""
+    """Seals under one customer-managed key. While a deployment moves to it, seals of the previous one open too."""
 
-    def __init__(self, key_arn: str) -> None:
-        self._key_arn = key_arn
+    def __init__(self, key_arn: str, previous_arn: str | None = None) -> None:
+        self._key_arn, self._previous_arn = key_arn, previous_arn
 
     @property
     def _kms(self) -> Any:
@@ -56,21 +54,55 @@ class KmsSealer:
 
     def open(self, place: Place, sealed: bytes) -> bytes:
         """What was closed for this place. Raises SealBroken, StorageUnavailable."""
-        if len(sealed) < 3 or sealed[0] != _VERSION:
-            raise SealBroken
-        end = 3 + int.from_bytes(sealed[1:3], "big")
+        wrapped, rest = _split(sealed)
+        key, _ = self._unwrap(place, wrapped)
         try:
-            with aws.errors():
-                key = self._kms.decrypt(
-                    CiphertextBlob=sealed[3:end], KeyId=self._key_arn, EncryptionContext=place.context()
-                )["Plaintext"]
-            return AESGCM(key).decrypt(sealed[end : end + _NONCE], sealed[end + _NONCE :], _aad(place))
+            return AESGCM(key).decrypt(rest[:_NONCE], rest[_NONCE:], _aad(place))
         except (InvalidTag, ValueError):
             raise SealBroken from None
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _BROKEN:
-                raise SealBroken from None
-            raise
+
+    def rewrap(self, place: Place, sealed: bytes) -> bytes | None:
+        """The same seal with its data key under the current key; None when it is under that already.
+
+        Raises SealBroken when it is under neither key, StorageUnavailable.
+        """
+        wrapped, rest = _split(sealed)
+        key, by = self._unwrap(place, wrapped)
+        if by == self._key_arn:
+            return None
+        with aws.errors():
+            anew = self._kms.encrypt(KeyId=self._key_arn, Plaintext=key, EncryptionContext=place.context())
+        return _head(anew["CiphertextBlob"]) + rest
+
+    def _unwrap(self, place: Place, wrapped: bytes) -> tuple[bytes, str]:
+        """The data key, and which of our keys had wrapped it."""
+        for arn in filter(None, (self._key_arn, self._previous_arn)):
+            try:
+                with aws.errors():
+                    found = self._kms.decrypt(
+                        CiphertextBlob=wrapped, KeyId=arn, EncryptionContext=place.context()
+                    )
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code == "IncorrectKeyException":
+                    continue
+                if code == "InvalidCiphertextException":
+                    raise SealBroken from None
+                raise
+            return found["Plaintext"], arn
+        raise SealBroken
+
+
+def _head(wrapped: bytes) -> bytes:
+    return bytes([_VERSION]) + len(wrapped).to_bytes(2, "big") + wrapped
+
+
+def _split(sealed: bytes) -> tuple[bytes, bytes]:
+    """The wrapped key, and the rest."""
+    if len(sealed) < 3 or sealed[0] != _VERSION:
+        raise SealBroken
+    end = 3 + int.from_bytes(sealed[1:3], "big")
+    return sealed[3:end], sealed[end:]
 
 
 def _aad(place: Place) -> bytes:

@@ -87,19 +87,36 @@ class RetrievalsTable:
         aws.transact({"Put": put}, {"Put": locked})
 
     def store_completed(self, retrieval: Retrieval) -> None:
-        """Stores a retrieval that never ran: its result is there from the start."""
+        """Stores a retrieval that never ran, its result is there from the start, and tells the connection in the
+        same commit. Raises Cancelled when that is gone."""
         ttl = int(retrieval.created_at + self._retention) + retrieval_.TOMBSTONE_SECONDS
-        with aws.errors():
-            aws.client("dynamodb").put_item(
-                TableName=self.name,
-                Item=item_of(retrieval) | items.item({"ttl": ttl}),
-                ConditionExpression="attribute_not_exists(#id)",
-                ExpressionAttributeNames={"#id": "id"},
+        put = {
+            "TableName": self.name,
+            "Item": item_of(retrieval) | items.item({"ttl": ttl}),
+            "ConditionExpression": "attribute_not_exists(#id)",
+            "ExpressionAttributeNames": {"#id": "id"},
+        }
+        finished_at = retrieval.result.finished_at if retrieval.result else retrieval.created_at
+        told = retrieval.summary(finished_at)
+        try:
+            aws.transact(
+                {"Put": put}, {"Update": self._connections.retrieved(retrieval.connection_id, told)}
             )
+        except Conflict:
+            raise Cancelled from None
 
     def submitted(self, retrieval: Retrieval, transaction: bytes, now: float) -> None:
         """Keeps the vendor's transaction. Raises Cancelled."""
-        self._write(retrieval, {"transaction": transaction, "submitted_at": now, "ready": False, "polls": 0})
+        self._write(
+            retrieval,
+            {
+                "transaction": transaction,
+                "submitted_at": now,
+                "ready": False,
+                "token_refused": False,
+                "polls": 0,
+            },
+        )
 
     def polled(self, retrieval: Retrieval) -> None:
         """Keeps the counts of a poll. Raises Cancelled."""
@@ -108,7 +125,15 @@ class RetrievalsTable:
 
     def restart(self, retrieval: Retrieval) -> None:
         """Forgets the transaction, to be begun anew. Raises Cancelled."""
-        self._write(retrieval, {"transaction": None, "restarts": retrieval.restarts + 1, "troubles": 0})
+        self._write(
+            retrieval,
+            {
+                "transaction": None,
+                "restarts": retrieval.restarts + 1,
+                "troubles": 0,
+                "token_refused": retrieval.token_refused,
+            },
+        )
 
     def complete(self, retrieval: Retrieval, result: Result) -> None:
         """Keeps the result and tells the connection in one commit. Raises Cancelled when either is gone."""
@@ -145,10 +170,18 @@ class RetrievalsTable:
                 retrieval, {"status": Status.FAILED.value, "reason": "cancelled", "transaction": None}
             )
 
-    def delete(self, retrieval_id: str) -> None:
-        """Gone; a function that still works on it will find out at its next write."""
+    def delete(self, retrieval: Retrieval) -> None:
+        """Gone, with the lock if it holds that; a function that still works on it finds out at its next write."""
+        with suppress(Conflict), aws.errors():
+            aws.client("dynamodb").delete_item(
+                TableName=self.name,
+                Key={"id": {"S": _lock(retrieval)}},
+                ConditionExpression="#retrieval = :id",
+                ExpressionAttributeNames={"#retrieval": "retrieval"},
+                ExpressionAttributeValues={":id": {"S": retrieval.id}},
+            )
         with aws.errors():
-            aws.client("dynamodb").delete_item(TableName=self.name, Key={"id": {"S": retrieval_id}})
+            aws.client("dynamodb").delete_item(TableName=self.name, Key={"id": {"S": retrieval.id}})
 
     def _end(
         self,
@@ -199,6 +232,7 @@ def item_of(retrieval: Retrieval) -> items.Item:
             "troubles": retrieval.troubles,
             "restarts": retrieval.restarts,
             "ready": retrieval.ready,
+            "token_refused": retrieval.token_refused,
             "reason": retrieval.reason,
             "result": _result_text(retrieval.result) if retrieval.result else None,
             "expires_at": retrieval.expires_at,
@@ -223,6 +257,7 @@ def retrieval_of(stored: items.Item) -> Retrieval:
         troubles=kept.get("troubles", 0),
         restarts=kept.get("restarts", 0),
         ready=kept.get("ready", False),
+        token_refused=kept.get("token_refused", False),
         reason=kept.get("reason"),
         result=_result_of(kept["result"]) if "result" in kept else None,
         expires_at=kept.get("expires_at", 0),

@@ -1,0 +1,34 @@
+"""Any JSON that a vendor could send, leaning towards the names and the values that our readers look for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+# Text that trips readers: halves of surrogate pairs, digits that are not ASCII, controls, look-alikes.
+_WORDS = st.sampled_from(
+    ["", " ", "\ud800", "x\udfffx", "\x00", "١٢", "1e400", "-1", "NaN", "3600", "1_000", "S256", "active"]
+    + ["ERROR", "Information", "pending", "invalid_grant", "https://", "a" * 300, "null", "\u202e", "%", "{}"]
+)
+_NUMBERS = st.one_of(
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([0, -1, 10**400, -(10**400), 401, 403, 429, 503, 2**63, 1e308, -0.0, 180.1]),
+)
+
+
+def values(names: Sequence[str], words: st.SearchStrategy[str] = _WORDS) -> st.SearchStrategy[Any]:
+    """Any JSON value; its objects often have members by these names."""
+    keys = st.one_of(st.sampled_from(names), st.sampled_from(names).map(str.upper), st.text(max_size=8))
+    texts = st.one_of(words, st.text(st.characters(), max_size=20))
+    return st.recursive(
+        st.one_of(st.none(), st.booleans(), _NUMBERS, texts),
+        lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=8)),
+        max_leaves=20,
+    )
+
+
+def objects(names: Sequence[str], words: st.SearchStrategy[str] = _WORDS) -> st.SearchStrategy[dict[str, Any]]:
+    """A JSON object of such values."""
+    keys = st.one_of(st.sampled_from(names), st.text(max_size=8))
+    return st.dictionaries(keys, values(names, words), max_size=10)
