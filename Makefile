@@ -55,7 +55,7 @@ run: setup ## the same world, stays up; PORT is the API's (8080)
 WORKERS ?= 2
 
 test: setup ## pass the tests
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup $(VENV)-sam/.ready ## format, lint, types, template checks, tests: what CI runs
 	$(VENV)/bin/ruff format --check .

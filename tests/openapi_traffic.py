@@ -42,7 +42,8 @@ def document() -> Json:
 @cache
 def _registry() -> Registry[Any]:
     resource = Resource.from_contents(document(), default_specification=DRAFT202012)
-    return Registry().with_resource(_URI, resource)
+    registry: Registry[Any] = Registry().with_resource(_URI, resource)
+    return registry
 
 
 @cache
@@ -171,9 +172,7 @@ class Traffic:
             self.seen[operation.id, answer.status_code] += 1
 
 
-def faults_in(
-    operation: Operation | None, status: int, headers: httpx.Headers, content: bytes
-) -> list[str]:
+def faults_in(operation: Operation | None, status: int, headers: httpx.Headers, content: bytes) -> list[str]:
     """What is undescribed about an answer; nothing when all is well."""
     if operation is None:
         # Neither route nor operation: only API Gateway itself may answer.

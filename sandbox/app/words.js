@@ -3,7 +3,7 @@
 const NEXT = {
   "invalid-request": "Something in this request was not understood.",
   unauthorized: "Please sign in again.",
-  forbidden: "Your sign-in does not allow this.",
+  forbidden: "This is not allowed: your sign-in does not cover it, or the connection is on hold.",
   "not-found": "It is not here, or it belongs to somebody else.",
   "not-authorized-yet": "Finish signing in at the portal first, then come back here.",
   "exchange-in-progress": "The connection is being finished right now. Wait a moment and try again.",
@@ -50,7 +50,7 @@ export const CONNECTION = {
   active: ["Connected", "good", ""],
   pending: ["Not finished", "warn", "The sign-in at the portal is still to be done."],
   reauthorization_required: ["Sign in again", "warn", "The portal wants you to sign in again before it gives more."],
-  held: ["On hold", "warn", "It has to be checked first whose records these are."],
+  held: ["On hold", "warn", "It gives no records until it is certain that they are yours."],
   closed: ["Not connected", "plain", ""],
 };
 

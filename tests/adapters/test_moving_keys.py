@@ -9,6 +9,7 @@ from portico.adapters.kms_sealer import KmsSealer
 from portico.errors import KeyUnavailable, SealBroken
 from portico.rewrapping import Sweeper
 from portico.sealing import Place, code_of, tokens_of
+from tests.adapters.faults import failing
 from tests.adapters.stores import HeldClock, Stores
 from tests.backends import Backend
 from tests.samples import NOW, active, fresh_id
@@ -102,7 +103,6 @@ def test_a_seal_under_a_third_key_opens_nowhere(aws: Backend, old: str, new: str
         KmsSealer(new, old).rewrap(place, kept)
 
 
-@pytest.mark.usefixtures("honest")
 def test_while_moving_a_seal_still_opens_in_no_other_place(old: str, new: str, place: Place) -> None:
     kept, moving = sealed(KmsSealer(old), place), KmsSealer(new, old)
     for elsewhere in (tokens_of(place.key, 8), code_of(place.key, 7)):
@@ -132,11 +132,10 @@ def test_rewrapping_touches_the_data_key_and_not_the_data(old: str, new: str, pl
     assert KmsSealer(new, old).rewrap(place, anew) is None
 
 
-def test_a_previous_key_that_is_disabled_too_early_breaks_no_seal(
-    aws: Backend, old: str, new: str, place: Place
-) -> None:
-    if aws.name == "moto":
-        pytest.skip("moto's disabled keys still decrypt")
+def test_a_previous_key_that_is_disabled_too_early_breaks_no_seal(contended: Stores, place: Place) -> None:
+    """On the emulator alone: moto's disabled keys still decrypt."""
+    aws = contended.backend
+    old, new = aws.new_key(), aws.new_key()
     kept, moving = sealed(KmsSealer(old), place), KmsSealer(new, old)
     aws.client("kms").disable_key(KeyId=old)
     with pytest.raises(KeyUnavailable):
@@ -147,23 +146,23 @@ def test_a_previous_key_that_is_disabled_too_early_breaks_no_seal(
     assert moving.open(place, kept) == SECRET
 
 
-def test_after_a_sweep_everything_opens_with_the_previous_key_disabled(
-    aws: Backend, emptied: Stores, old: str, new: str
-) -> None:
-    if aws.name == "moto":
-        pytest.skip("moto neither tells keys apart in Decrypt nor heeds that one is disabled")
+def test_after_a_sweep_everything_opens_with_the_previous_key_disabled(contended: Stores) -> None:
+    """On the emulator alone: moto neither tells keys apart in Decrypt nor heeds that one is disabled."""
+    aws = contended.backend
+    old, new = aws.new_key(), aws.new_key()
+    _empty(contended)
     connections = [active(generation=n) for n in range(1, 6)]
     places = {c.id: tokens_of(c.id, c.generation) for c in connections}
     for connection in connections:
         key = new if connection.generation == 3 else old
         tokens = sealed(KmsSealer(key), places[connection.id], connection.id.encode())
-        emptied.put(active(connection.owner, id=connection.id, generation=connection.generation, tokens=tokens))
-    sweeper = Sweeper(emptied.connections, KmsSealer(new, old), HeldClock())
+        contended.put(active(connection.owner, id=connection.id, generation=connection.generation, tokens=tokens))
+    sweeper = Sweeper(contended.connections, KmsSealer(new, old), HeldClock())
     swept = sweeper.sweep(None, NOW + 900)
     assert (swept.rewrapped, swept.current, swept.moved, swept.broken, swept.next) == (4, 1, 0, 0, None)
     aws.client("kms").disable_key(KeyId=old)
     for connection in connections:
-        stored = emptied.connections.get(connection.id)
+        stored = contended.connections.get(connection.id)
         assert stored is not None and stored.tokens is not None
         assert stored.generation == connection.generation
         assert KmsSealer(new).open(places[connection.id], stored.tokens) == connection.id.encode()
@@ -173,8 +172,6 @@ def test_after_a_sweep_everything_opens_with_the_previous_key_disabled(
 def test_a_sweep_without_a_right_to_a_key_is_a_defect_and_marks_nothing(
     aws: Backend, emptied: Stores, new: str
 ) -> None:
-    from tests.adapters.faults import failing
-
     connection = active()
     place = tokens_of(connection.id, connection.generation)
     emptied.put(active(id=connection.id, generation=3, tokens=sealed(KmsSealer(new), place)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from portico.connection import Connection
-from portico.errors import Cancelled, Conflict
+from portico.errors import Cancelled
 from portico.ledger import Entry
 from portico.records_request import RecordsRequest
 from portico.retrieval import DEADLINE_SECONDS, GRACE_SECONDS, File, Result, Retrieval, Status
@@ -244,9 +244,11 @@ def test_a_result_fetched_at_once_is_stored_completed_and_once(
     whole = retrieval_of(connection, status=Status.COMPLETED, result=RESULT, expires_at=NOW + RETENTION)
     stores.retrievals.store_completed(whole)
     assert stores.retrievals.get(whole.id) == whole
-    with pytest.raises(Conflict):
+    with pytest.raises(Cancelled):
         stores.retrievals.store_completed(replace(whole, prefix="another"))
     assert stores.retrievals.get(whole.id) == whole
+    told = stores.connections.get(connection.id)
+    assert told is not None and told.last_retrieval == whole.summary(RESULT.finished_at)
 
 
 def test_all_retrievals_of_a_connection_are_found_and_no_others(

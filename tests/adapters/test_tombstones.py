@@ -23,9 +23,9 @@ def test_tombstones_come_in_order_from_behind_any_of_them(tombstones: TombstoneF
     ids = sorted("~" + fresh_id()[1:] for _ in range(4))
     for connection in ids:
         tombstones.leave(connection, NOW)
-    assert [*tombstones.after("~")] == ids
-    assert [*tombstones.after(ids[1])] == ids[2:]
-    assert [*tombstones.after(ids[3])] == []
+    assert [i for i in tombstones.after("~") if i in ids] == ids
+    assert [i for i in tombstones.after(ids[1]) if i in ids] == ids[2:]
+    assert [i for i in tombstones.after(ids[3]) if i in ids] == []
     assert [i for i in tombstones.after("") if i in ids] == ids
 
 
@@ -36,14 +36,14 @@ def test_a_deletion_told_twice_leaves_one_tombstone(tombstones: TombstoneFolder)
     assert [*tombstones.after("")].count(connection) == 1
 
 
-def test_more_than_a_page_of_tombstones_is_read(moto: Backend) -> None:
-    moto.use()
-    tombstones = TombstoneFolder("many-tombstones")
-    moto.client("s3").create_bucket(Bucket="many-tombstones")
-    ids = sorted(fresh_id() for _ in range(1001))
+def test_more_than_a_page_of_tombstones_is_read(
+    tombstones: TombstoneFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portico.adapters.tombstones._PAGE", 2)
+    ids = sorted("~~" + fresh_id()[2:] for _ in range(5))
     for connection in ids:
-        moto.client("s3").put_object(Bucket="many-tombstones", Key=f"tombstones/{connection}", Body=b"")
-    assert [*tombstones.after("")] == ids
+        tombstones.leave(connection, NOW)
+    assert [*tombstones.after("~~")] == ids
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "ListObjectsV2"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Route, expect
 
@@ -198,6 +199,27 @@ def test_signing_in_again_keeps_the_connection_and_refuses_another_patient(visit
     page.locator("#allow").click()
     expect(page.get_by_role("alert")).to_contain_text("Someone else signed in at the portal than before.")
     visitor.forgive("409")
+
+
+def test_a_connection_that_gives_no_records_says_why_and_what_helps(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.begin_connected(CLINIC, "james.okafor")
+    for status, title in {"held": "On hold", "reauthorization_required": "Please sign in again"}.items():
+        page.route("**/v1/connections/*", _told(status))
+        page.reload()
+        visitor.heading(title).wait_for()
+        page.get_by_role("button", name=f"Sign in at {CLINIC}").wait_for()
+        assert page.get_by_role("button", name="Fetch my records").count() == 0
+
+
+def _told(status: str) -> Callable[[Route], None]:
+    """The connection's own answer, with another status."""
+
+    def fulfil(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "status": status})
+
+    return fulfil
 
 
 def test_a_way_back_that_belongs_to_somebody_else_connects_nothing(visitor: Visitor) -> None:

@@ -73,13 +73,15 @@ def the_access_log_knows_routes_and_never_paths(template: Json) -> Iterator[str]
 
 
 def no_origin_but_the_apps_may_call(template: Json) -> Iterator[str]:
+    """The transform has already put the parameter's value in the API's place."""
+    app = ({"Ref": "AppOrigin"}, template["Parameters"]["AppOrigin"]["Default"])
     for name, api in of_type(template, "AWS::ApiGatewayV2::Api"):
         cors = api["Body"].get("x-amazon-apigateway-cors", {})
-        if cors.get("allowOrigins", [{"Ref": "AppOrigin"}]) != [{"Ref": "AppOrigin"}]:
+        if any(origin not in app for origin in cors.get("allowOrigins", [])) or cors.get("allowCredentials"):
             yield name
     for name, bucket in of_type(template, "AWS::S3::Bucket"):
         for rule in bucket.get("CorsConfiguration", {}).get("CorsRules", []):
-            if rule["AllowedOrigins"] != [{"Ref": "AppOrigin"}] or rule["AllowedMethods"] != ["GET"]:
+            if any(origin not in app for origin in rule["AllowedOrigins"]) or rule["AllowedMethods"] != ["GET"]:
                 yield name
 
 
@@ -133,9 +135,9 @@ def results_are_private_and_travel_by_tls_alone(template: Json) -> Iterator[str]
     for _, policy in of_type(template, "AWS::S3::BucketPolicy"):
         for statement in policy["PolicyDocument"]["Statement"]:
             insecure = {"Bool": {"aws:SecureTransport": "false"}}
-            if statement["Effect"] == "Deny" and statement["Action"] == "s3:*":
-                if statement["Principal"] == "*" and statement["Condition"] == insecure:
-                    guarded.add(policy["Bucket"]["Ref"])
+            whole = ("Deny", "s3:*", "*", insecure)
+            if tuple(statement[part] for part in ("Effect", "Action", "Principal", "Condition")) == whole:
+                guarded.add(policy["Bucket"]["Ref"])
     blocks = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     for name, bucket in of_type(template, "AWS::S3::Bucket"):
         blocked = bucket.get("PublicAccessBlockConfiguration", {})

@@ -83,9 +83,9 @@ def violations(kind: str, source: str) -> list[str]:
     found = []
     for name, at_once in imports(ast.parse(source)):
         for forbidden in RULES[kind].forbidden:
-            if name == forbidden or name.startswith(f"{forbidden}."):
-                if at_once or forbidden not in RULES[kind].lazily:
-                    found.append(name)
+            lazy = not at_once and forbidden in RULES[kind].lazily
+            if not lazy and f"{name}.".startswith(f"{forbidden}."):
+                found.append(name)
     return found
 
 

@@ -317,7 +317,7 @@ def answered(status: int, body: Any = None, path: str = "/v1/connections", **hea
     return httpx.Response(status, headers=given, content=content, request=request)
 
 
-EMPTY = {"connections": [], "next": None}
+EMPTY: dict[str, Any] = {"connections": [], "next": None}
 OURS = {"cache_control": "no-store", "content_type": "application/json"}
 
 

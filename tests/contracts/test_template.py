@@ -70,18 +70,42 @@ TOKENS_KEY = {"Fn::GetAtt": ["TokensKey", "Arn"]}
 ATTEMPTS = {"StringEquals": {"kms:EncryptionContext:table": "attempts"}}
 
 BROKEN: list[tuple[Rule, Break]] = [
-    (promises.every_route_but_the_browsers_needs_the_apps_token_and_scope, put(API, *START, value=[{"NONE": []}])),
-    (promises.every_route_but_the_browsers_needs_the_apps_token_and_scope, put(API, *START, value=[{"AppUser": []}])),
+    (
+        promises.every_route_but_the_browsers_needs_the_apps_token_and_scope,
+        put(API, *START, value=[{"NONE": []}]),
+    ),
+    (
+        promises.every_route_but_the_browsers_needs_the_apps_token_and_scope,
+        put(API, *START, value=[{"AppUser": []}]),
+    ),
     (promises.every_route_but_the_browsers_needs_the_apps_token_and_scope, drop(API, *START)),
-    (promises.the_authorizer_checks_issuer_and_audience, drop(API, *AUTHORIZER, "jwtConfiguration", "audience")),
+    (
+        promises.the_authorizer_checks_issuer_and_audience,
+        drop(API, *AUTHORIZER, "jwtConfiguration", "audience"),
+    ),
     (promises.requests_are_throttled, drop(STAGE, "DefaultRouteSettings")),
-    (promises.the_access_log_knows_routes_and_never_paths, put(STAGE, "AccessLogSettings", "Format", value='{"p":"$context.path","r":"$context.routeKey"}')),
+    (
+        promises.the_access_log_knows_routes_and_never_paths,
+        put(STAGE, "AccessLogSettings", "Format", value='{"p":"$context.path","r":"$context.routeKey"}'),
+    ),
     (promises.the_access_log_knows_routes_and_never_paths, drop(STAGE, "AccessLogSettings")),
-    (promises.no_origin_but_the_apps_may_call, put(API, "Body", "x-amazon-apigateway-cors", value={"allowOrigins": ["*"]})),
+    (
+        promises.no_origin_but_the_apps_may_call,
+        put(API, "Body", "x-amazon-apigateway-cors", value={"allowOrigins": ["*"]}),
+    ),
     (promises.tables_expire_recover_and_cannot_be_dropped, drop("AttemptsTable", "TimeToLiveSpecification")),
-    (promises.tables_expire_recover_and_cannot_be_dropped, put("ConnectionsTable", "DeletionProtectionEnabled", value=False)),
-    (promises.tables_expire_recover_and_cannot_be_dropped, drop("RetrievalsTable", "PointInTimeRecoverySpecification")),
-    (promises.data_at_rest_is_under_our_own_key, drop("ConnectionsTable", "SSESpecification", "KMSMasterKeyId")),
+    (
+        promises.tables_expire_recover_and_cannot_be_dropped,
+        put("ConnectionsTable", "DeletionProtectionEnabled", value=False),
+    ),
+    (
+        promises.tables_expire_recover_and_cannot_be_dropped,
+        drop("RetrievalsTable", "PointInTimeRecoverySpecification"),
+    ),
+    (
+        promises.data_at_rest_is_under_our_own_key,
+        drop("ConnectionsTable", "SSESpecification", "KMSMasterKeyId"),
+    ),
     (promises.data_at_rest_is_under_our_own_key, drop("ResultsBucket", "BucketEncryption")),
     (promises.data_at_rest_is_under_our_own_key, drop("AccessLogs", "KmsKeyId")),
     (promises.data_at_rest_is_under_our_own_key, drop("OneRecordSecret", "KmsKeyId")),
@@ -89,28 +113,73 @@ BROKEN: list[tuple[Rule, Break]] = [
     (promises.keys_rotate, drop("TokensKey", "EnableKeyRotation")),
     (promises.what_holds_data_outlives_the_stack, without_policy("TokensKey")),
     (promises.what_holds_data_outlives_the_stack, without_policy("ConnectionsTable")),
-    (promises.results_are_private_and_travel_by_tls_alone, put("ResultsBucketPolicy", "PolicyDocument", "Statement", value=[])),
-    (promises.results_are_private_and_travel_by_tls_alone, put("ResultsBucket", "PublicAccessBlockConfiguration", "BlockPublicPolicy", value=False)),
-    (promises.results_and_unfinished_uploads_are_dropped, put("ResultsBucket", "LifecycleConfiguration", "Rules", value=[])),
+    (
+        promises.results_are_private_and_travel_by_tls_alone,
+        put("ResultsBucketPolicy", "PolicyDocument", "Statement", value=[]),
+    ),
+    (
+        promises.results_are_private_and_travel_by_tls_alone,
+        put("ResultsBucket", "PublicAccessBlockConfiguration", "BlockPublicPolicy", value=False),
+    ),
+    (
+        promises.results_and_unfinished_uploads_are_dropped,
+        put("ResultsBucket", "LifecycleConfiguration", "Rules", value=[]),
+    ),
     (promises.every_function_has_a_role_a_log_and_a_limit_of_its_own, shared_role),
-    (promises.every_function_has_a_role_a_log_and_a_limit_of_its_own, drop("ExchangeTokenFunction", "LoggingConfig", "LogGroup")),
-    (promises.every_function_has_a_role_a_log_and_a_limit_of_its_own, drop("ExchangeTokenFunction", "Timeout")),
-    (promises.functions_run_on_arm_and_the_supported_python, put("ExchangeTokenFunction", "Architectures", value=["x86_64"])),
+    (
+        promises.every_function_has_a_role_a_log_and_a_limit_of_its_own,
+        drop("ExchangeTokenFunction", "LoggingConfig", "LogGroup"),
+    ),
+    (
+        promises.every_function_has_a_role_a_log_and_a_limit_of_its_own,
+        drop("ExchangeTokenFunction", "Timeout"),
+    ),
+    (
+        promises.functions_run_on_arm_and_the_supported_python,
+        put("ExchangeTokenFunction", "Architectures", value=["x86_64"]),
+    ),
     (promises.the_api_waits_longer_than_its_functions, put("ExchangeTokenFunction", "Timeout", value=30)),
     (promises.logs_are_kept_for_a_while_and_not_for_ever, drop("ExchangeTokenLogs", "RetentionInDays")),
-    (promises.the_workflow_keeps_no_data_of_executions, put(MACHINE, "LoggingConfiguration", "IncludeExecutionData", value=True)),
-    (promises.the_workflow_keeps_no_data_of_executions, put(MACHINE, "LoggingConfiguration", "Level", value="ALL")),
+    (
+        promises.the_workflow_keeps_no_data_of_executions,
+        put(MACHINE, "LoggingConfiguration", "IncludeExecutionData", value=True),
+    ),
+    (
+        promises.the_workflow_keeps_no_data_of_executions,
+        put(MACHINE, "LoggingConfiguration", "Level", value="ALL"),
+    ),
     (promises.the_workflow_keeps_no_data_of_executions, put(MACHINE, "StateMachineType", value="EXPRESS")),
     (promises.no_asynchronous_message_is_lost, drop("RefreshQueue", "RedrivePolicy")),
-    (promises.no_asynchronous_message_is_lost, drop("RefreshConnectionFunctionRefresh", "FunctionResponseTypes")),
-    (promises.rights_are_single_actions_on_named_resources, allow("SearchPortalsFunctionRole", "dynamodb:*", {"Fn::GetAtt": ["AttemptsTable", "Arn"]})),
-    (promises.rights_are_single_actions_on_named_resources, allow("SearchPortalsFunctionRole", "dynamodb:GetItem", "*")),
-    (promises.rights_are_single_actions_on_named_resources, allow("SearchPortalsFunctionRole", "s3:GetObject", "arn:aws:s3:::*/*")),
-    (promises.rights_on_the_tokens_key_name_the_table, allow("ExchangeTokenFunctionRole", "kms:Decrypt", TOKENS_KEY)),
-    (promises.only_those_who_must_can_open_what_is_sealed, allow("StartConnectionFunctionRole", "kms:Decrypt", TOKENS_KEY, Condition=ATTEMPTS)),
-    (promises.nothing_secret_stands_in_the_template, put("SearchPortalsFunction", "Environment", "Variables", "DEVICE_TOKEN", value="eyJhbGciOi")),
+    (
+        promises.no_asynchronous_message_is_lost,
+        drop("RefreshConnectionFunctionRefresh", "FunctionResponseTypes"),
+    ),
+    (
+        promises.rights_are_single_actions_on_named_resources,
+        allow("SearchPortalsFunctionRole", "dynamodb:*", {"Fn::GetAtt": ["AttemptsTable", "Arn"]}),
+    ),
+    (
+        promises.rights_are_single_actions_on_named_resources,
+        allow("SearchPortalsFunctionRole", "dynamodb:GetItem", "*"),
+    ),
+    (
+        promises.rights_are_single_actions_on_named_resources,
+        allow("SearchPortalsFunctionRole", "s3:GetObject", "arn:aws:s3:::*/*"),
+    ),
+    (
+        promises.rights_on_the_tokens_key_name_the_table,
+        allow("ExchangeTokenFunctionRole", "kms:Decrypt", TOKENS_KEY),
+    ),
+    (
+        promises.only_those_who_must_can_open_what_is_sealed,
+        allow("StartConnectionFunctionRole", "kms:Decrypt", TOKENS_KEY, Condition=ATTEMPTS),
+    ),
+    (
+        promises.nothing_secret_stands_in_the_template,
+        put("SearchPortalsFunction", "Environment", "Variables", "DEVICE_TOKEN", value="eyJhbGciOi"),
+    ),
     (promises.nothing_secret_stands_in_the_template, put("OneRecordSecret", "SecretString", value="{}")),
-]  # fmt: skip
+]
 RULES = list(dict.fromkeys(rule for rule, _ in BROKEN))
 
 

@@ -52,7 +52,7 @@ class Ground:
     ids: Mapping[str, str]
     fields: Mapping[str, str]
 
-    def under(self, case: schemathesis.Case) -> None:
+    def under(self, case: schemathesis.Case[Any]) -> None:
         """Puts what exists in the place of most of what was made up, where that was right by its form.
 
         What is wrong on purpose stays wrong; what would be gone afterwards is left alone.
@@ -104,7 +104,7 @@ def ground(world: World) -> Iterator[Ground]:
 
 @schema.parametrize()
 @settings(max_examples=CASES, deadline=None, derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck))
-def test_no_request_brings_the_api_out_of_its_contract(case: schemathesis.Case, ground: Ground) -> None:
+def test_no_request_brings_the_api_out_of_its_contract(case: schemathesis.Case[Any], ground: Ground) -> None:
     ground.under(case)
     sent = case.as_transport_kwargs(base_url=ground.api, headers=dict(ground.headers))
     address = httpx.Request(sent["method"], sent["url"], params=sent.get("params")).url
@@ -122,7 +122,7 @@ def test_no_request_brings_the_api_out_of_its_contract(case: schemathesis.Case, 
 
 def described(answer: schemathesis.Response) -> list[str]:
     """What openapi.yaml does not describe about an answer to one of its operations."""
-    operation = operation_of(answer.request.method, urlsplit(answer.request.url).path)
+    operation = operation_of(str(answer.request.method), urlsplit(str(answer.request.url)).path)
     headers = httpx.Headers([(name, value) for name, values in answer.headers.items() for value in values])
     return faults_in(operation, answer.status_code, headers, answer.content) if operation else []
 

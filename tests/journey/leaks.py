@@ -48,7 +48,9 @@ def found_in(texts: Sequence[str], secrets: Iterable[str]) -> list[str]:
 def log_lines(world: World) -> list[str]:
     """Every line of every log group: the functions', the workflow's, the API's access log."""
     logs = world.aws("logs")
-    groups = [g["logGroupName"] for g in logs.get_paginator("describe_log_groups").paginate().search("logGroups[]")]
+    groups = [
+        g["logGroupName"] for g in logs.get_paginator("describe_log_groups").paginate().search("logGroups[]")
+    ]
     pages = (logs.get_paginator("filter_log_events").paginate(logGroupName=name) for name in groups)
     return [event["message"] for paged in pages for page in paged for event in page["events"]]
 

@@ -78,6 +78,8 @@ def test_another_onerecord_serves_the_whole_journey_and_may_go_away(
 
 
 def test_a_redirector_that_is_not_allowed_makes_no_portal_connectable(world: World, app: App) -> None:
-    world.outside.set_scenario("*", row={"redirectUri": "https://evil.example/outbound/?portalURL=https%3A%2F%2Fp.example"})
+    world.outside.set_scenario(
+        "*", row={"redirectUri": "https://evil.example/outbound/?portalURL=https%3A%2F%2Fp.example"}
+    )
     found = app.search("clinical", q="Windrow Rural").json()["portals"]
     assert [(shown["status"], shown["pkce"]) for shown in found] == [("unsupported", False)]

@@ -77,9 +77,7 @@ def test_another_kind_of_data_is_refused(data_type: str, app: App, outside: Outs
     ],
     ids=str,
 )
-def test_a_wrong_parameter_of_the_list_is_named(
-    parameters: dict[str, str], field: str, app: App
-) -> None:
+def test_a_wrong_parameter_of_the_list_is_named(parameters: dict[str, str], field: str, app: App) -> None:
     assert names(app.get("/v1/connections", **parameters), field)
 
 

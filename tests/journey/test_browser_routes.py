@@ -1,5 +1,6 @@
 """Launch and callback: what a browser may bring, and that nothing which it should not bring changes anything."""
 
+import secrets
 from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
@@ -253,10 +254,10 @@ def test_whatever_the_redirector_does_on_the_way_the_connection_comes_about(
 
 
 def test_another_code_replaces_the_first_at_most_three_times(browser: BoundBrowser) -> None:
-    handles = {browser.brings_code(f"code-{number}").handle for number in range(4)}
-    assert len(handles) == 4
-    assert problem_fragment(browser.comes_back("code=code-4")) == "incomplete"
-    assert browser.brings_code("code-3").status == "authorized", "the one that is held still stands"
+    codes = [secrets.token_urlsafe(24) for _ in range(5)]
+    assert len({browser.brings_code(code).handle for code in codes[:4]}) == 4
+    assert problem_fragment(browser.comes_back(f"code={codes[4]}")) == "incomplete"
+    assert browser.brings_code(codes[3]).status == "authorized", "the one that is held still stands"
 
 
 def test_an_error_cannot_undo_a_code_that_is_held(app: App, outside: Outside) -> None:
@@ -277,9 +278,7 @@ def test_a_state_that_differs_from_the_portals_own_is_refused(
 
 
 @pytest.mark.parametrize(("persona", "mode"), [("epic", "added"), ("cerner", "echo")])
-def test_a_state_goes_to_the_vendor_as_it_came(
-    persona: str, mode: str, app: App, outside: Outside
-) -> None:
+def test_a_state_goes_to_the_vendor_as_it_came(persona: str, mode: str, app: App, outside: Outside) -> None:
     portal = outside.portal(persona)
     outside.set_scenario(portal.id, portal_state=mode)
     app.connected(portal)

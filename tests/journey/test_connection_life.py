@@ -234,7 +234,10 @@ def test_connections_are_listed_newest_first_page_by_page(app: App, outside: Out
         listed += [shown["id"] for shown in page["connections"]]
         cursor = page["next"]
     if cursor:
-        assert app.get("/v1/connections", limit="1", cursor=cursor).json() == {"connections": [], "next": None}
+        assert app.get("/v1/connections", limit="1", cursor=cursor).json() == {
+            "connections": [],
+            "next": None,
+        }
     assert listed == made[::-1]
 
 

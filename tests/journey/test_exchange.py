@@ -144,9 +144,7 @@ def test_a_reply_that_was_lost_after_the_code_was_used_ends_the_attempt(
     world: World, app: App, outside: Outside
 ) -> None:
     link = app.authorized(outside.portal("cerner"))
-    outside.set_scenario(
-        link.portal.id, faults=[{"operation": "token", "answer": "reset", "after": True}]
-    )
+    outside.set_scenario(link.portal.id, faults=[{"operation": "token", "answer": "reset", "after": True}])
     assert refused(link.exchange()) == (502, "portal-error")
     elapsed.attempt(world, link.id, lease_until=1)
     assert refused(link.exchange()) == (422, "authorization-rejected")
@@ -169,8 +167,7 @@ def test_a_code_of_another_portal_is_never_sent_to_this_one(app: App, outside: O
     here = app.started(outside.portal("epic"))
     browser = BoundBrowser(here)
     elsewhere = app.started(outside.portal("patient-in-token"))
-    code = "code-of-elsewhere"
-    here.handle = browser.brings_code(code).handle
+    here.handle = browser.brings_code().handle
     assert refused(here.exchange()) == (422, "authorization-rejected")
     assert outside.count("token", elsewhere.portal.id) == 0
 

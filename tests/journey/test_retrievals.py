@@ -6,8 +6,8 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from sandbox.outside import Outside
 from sandbox.onerecord.scenarios import PayloadForm
+from sandbox.outside import Outside
 from sandbox.world.world import World
 from tests.journey import elapsed
 from tests.journey.app import App, Link, refused, wait_for
@@ -94,7 +94,9 @@ def test_a_result_is_found_and_read_however_it_is_wrapped(
     assert everything_in(app, done.json()) == by_type(held(outside, link, USER, ("Condition", "Patient")))
 
 
-def test_the_same_files_come_from_a_hundred_megabytes_of_nothing_special(link: Link, outside: Outside) -> None:
+def test_the_same_files_come_from_a_hundred_megabytes_of_nothing_special(
+    link: Link, outside: Outside
+) -> None:
     outside.set_scenario(link.portal.id, profile="huge-12")
     done = link.retrieve()
     assert done.status_code == 200, done.text
@@ -243,7 +245,9 @@ def test_a_dead_device_token_ends_a_retrieval_only_after_patience_and_marks_no_c
 # --- gone, late, cancelled ------------------------------------------------------------------------
 
 
-def test_a_result_that_began_to_arrive_and_is_then_gone_is_asked_for_anew(link: Link, outside: Outside) -> None:
+def test_a_result_that_began_to_arrive_and_is_then_gone_is_asked_for_anew(
+    link: Link, outside: Outside
+) -> None:
     outside.set_scenario(
         link.portal.id,
         async_seconds=0,

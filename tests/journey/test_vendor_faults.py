@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,7 +11,6 @@ from sandbox.outside import Outside, PortalInfo
 from sandbox.world.world import World
 from tests.journey import elapsed
 from tests.journey.app import App, Link, refused
-from tests.journey.conftest import NewApp
 
 VENDORS_WORDS = (
     "unexpected error", "could not be understood", "was refused", "not authorized for", "answered with an error",
@@ -55,7 +53,10 @@ def search_of_its_own(app: App) -> httpx.Response:
     [
         (BUSY, UNAVAILABLE),
         (UNCLEAR, PORTAL_ERROR),
-        (["empty", "null", "html", "malformed", "invalid-utf8", "deep", "wrong-type", "redirect"], PORTAL_ERROR),
+        (
+            ["empty", "null", "html", "malformed", "invalid-utf8", "deep", "wrong-type", "redirect"],
+            PORTAL_ERROR,
+        ),
         (["400", "403"], PORTAL_ERROR),
         (["401"], UNAVAILABLE),
     ],
@@ -284,7 +285,9 @@ def test_a_token_that_is_refused_once_is_refreshed_once(answer: str, app: App, o
 
 
 @pytest.mark.parametrize("answer", ["401", "401-error-data"])
-def test_a_fresh_token_that_is_refused_too_asks_for_a_new_login(answer: str, app: App, outside: Outside) -> None:
+def test_a_fresh_token_that_is_refused_too_asks_for_a_new_login(
+    answer: str, app: App, outside: Outside
+) -> None:
     link = app.connected(outside.portal("cerner"))
     outside.set_scenario(link.portal.id, faults=[fault("fetch", answer, calls=0)])
     assert refused(link.fetch("Patient")) == REAUTHORIZE
@@ -307,7 +310,9 @@ def test_records_that_partly_fail_say_so_in_the_bundle(app: App, outside: Outsid
     bundle = link.fetch("Patient", "Labs").json()
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
     assert kinds.count("OperationOutcome") == 1 and kinds.count("Patient") == 1
-    outcome = next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "OperationOutcome")
+    outcome = next(
+        e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "OperationOutcome"
+    )
     assert "Labs" in outcome["issue"][0]["diagnostics"]
     assert "answered with an error" not in str(outcome)
 
@@ -322,29 +327,3 @@ def test_records_too_large_for_the_gateway_come_as_a_file(app: App, outside: Out
     assert lines[0].startswith(b'{"resourceType":"Bundle"') and lines[0].endswith(b"]}")
     manifest = app.get(large.headers["location"].partition("/files/")[0].removeprefix(app.api)).json()
     assert [(shown["type"], shown["count"]) for shown in manifest["output"]] == [("Bundle", 1)]
-
-
-# --- slow ones, all waited for at the same time ----------------------------------------------------
-
-
-def test_whoever_is_too_slow_is_not_waited_for(new_app: NewApp, outside: Outside) -> None:
-    app = new_app()
-    hanging, dripping = app.authorized(outside.portal("cerner")), app.authorized(outside.portal("plain-pkce"))
-    fetching, refreshing = app.connected(outside.portal("patient-in-token")), app.connected(outside.portal("epic"))
-    outside.set_scenario(hanging.portal.id, faults=[fault("token", "hang", seconds=40)])
-    outside.set_scenario(dripping.portal.id, faults=[fault("token", "drip", seconds=40)])
-    outside.set_scenario(fetching.portal.id, fetch_seconds=40)
-    outside.expire_tokens(refreshing.portal.id)
-    outside.set_scenario(refreshing.portal.id, faults=[fault("refresh", "hang", seconds=40)])
-    outside.set_scenario(faults=[fault("search", "hang", seconds=40)])
-
-    with ThreadPoolExecutor(5) as threads:
-        searched = threads.submit(search_of_its_own, app)
-        exchanged = [threads.submit(link.exchange) for link in (hanging, dripping)]
-        fetched = [threads.submit(link.fetch, "Patient") for link in (fetching, refreshing)]
-        answers = [waiting.result() for waiting in (searched, *exchanged, *fetched)]
-    assert [refused(answer) for answer in answers] == [(504, "portal-timeout")] * 5
-    assert "respond-async" in answers[3].json()["detail"]
-    assert [link.status for link in (hanging, dripping)] == [("pending", None)] * 2
-    assert [link.status for link in (fetching, refreshing)] == [("active", None)] * 2
-    assert refused(hanging.exchange()) == (409, "exchange-in-progress")

@@ -70,6 +70,23 @@ def test_with_all_of_its_rights_no_role_is_refused_anything(
     assert {role: len(roles.refusals(role)) for role in roles.names} == before
 
 
+def test_a_whole_journey_is_refused_nothing(play: Play, roles: Roles) -> None:
+    before = {role: roles.refusals(role) for role in roles.names}
+    app, portal = play.app(), play.portal("cerner")
+    assert app.search(portal.data_type, q=portal.name).json()["portals"]
+    link = app.connected(portal)
+    done = link.retrieve("Patient", "Condition")
+    assert done.status_code == 200
+    assert all(app.file(output["url"]) for output in done.json()["output"])
+    play.outside.expire_tokens(portal.id)
+    assert link.fetch("Patient").status_code == 200
+    again = app.reconnect(link)
+    assert app.come_back(again).status == "authorized"
+    assert again.exchange().status_code == 200
+    assert app.delete(f"/v1/connections/{link.id}").status_code == 204
+    assert {role: roles.refusals(role) for role in roles.names} == before
+
+
 def test_the_deployed_roles_may_do_what_the_template_says_and_no_more(roles: Roles) -> None:
     by_role = {grant.role: [g.action for g in GRANTS if g.role == grant.role] for grant in GRANTS}
     deployed = {

@@ -40,7 +40,11 @@ class Execution:
 
     def states(self) -> list[str]:
         """The states that it went through."""
-        entered = [event["stateEnteredEventDetails"]["name"] for event in self.history() if "stateEnteredEventDetails" in event]
+        entered = [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.history()
+            if "stateEnteredEventDetails" in event
+        ]
         return entered
 
     def everything(self) -> str:

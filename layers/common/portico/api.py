@@ -3,6 +3,7 @@
 Our errors become problems by one table; anything unexpected is a 500 without its text.
 """
 
+import json
 import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -65,7 +66,7 @@ _ADVICE: Mapping[type[e.PorticoError], str] = {
     e.DifferentPatient: "Reconnect with the login of the patient whose connection this is, or start a new connection.",
     e.ReauthorizationRequired: "Send the patient through the portal again: POST the connection's reconnect route.",
     e.AuthorizationRejected: "The code was expired, used or not meant for this login. Start the connection again.",
-    e.PortalTimeout: "Ask again with Prefer: respond-async.",
+    e.PortalTimeout: "Ask again later; for records, with Prefer: respond-async.",
     e.ResultTooLarge: "Ask again with Prefer: respond-async.",
 }
 
@@ -107,7 +108,8 @@ def answer(
     return Response(
         status_code=status,
         content_type=content_type if content is not None else None,
-        body="" if content is None else content,
+        # As text, always: the router writes only application/json by itself, and API Gateway takes nothing else.
+        body=content if isinstance(content, str) else "" if content is None else json.dumps(content),
         headers={"Cache-Control": "no-store", **(headers or {})},
         cookies=cookies,
     )

@@ -90,7 +90,7 @@ def outbound(
         return redirect_uri
     method = method_of(redirect_uri, derived_auth_uri) or pkce.Method.S256
     if redirectors.derived_replaces_portal_url:
-        if "<" in derived_auth_uri:
+        if "<" in derived_auth_uri or _CRAFTED.search(derived_auth_uri):
             raise UnusableUrl("derivedAuthUri is a pattern, not a URL")
         redirectors.check_portal(derived_auth_uri)
         nested = replace(nested, units=tuple(_UNIT.findall(quote(derived_auth_uri, safe=""))))

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from portico import ledger as ledger_
 from portico.envelope import Envelope, Payload
+from portico.errors import ResultMalformed
+from portico.json_text import Flaw
 from portico.ledger import Entry
 from portico.records_request import RecordsRequest
 from portico.resource import category_of
@@ -88,6 +90,9 @@ def collect(chunks: Iterable[bytes], sink: Sink) -> Collected:
 
 
 def _errors(envelope: Envelope) -> Sequence[VendorError]:
-    if envelope.error_data is not None:
-        return errors_of({"errorData": json.loads(envelope.error_data)})
-    return errors_of(json.loads(envelope.other)) if envelope.other is not None else []
+    try:
+        if envelope.error_data is not None:
+            return errors_of({"errorData": json.loads(envelope.error_data)})
+        return errors_of(json.loads(envelope.other)) if envelope.other is not None else []
+    except (ValueError, RecursionError):  # such as a number of more digits than Python reads
+        raise ResultMalformed(Flaw.NOT_JSON) from None

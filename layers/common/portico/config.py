@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from portico.authorization_url import Redirectors
 
-_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class MissingSetting(RuntimeError):

@@ -111,6 +111,7 @@ class Discarding:
         """The retrieval, its files and its workflow are gone. Raises StorageUnavailable."""
         if retrieval.status is Status.RUNNING:
             self.retrievals.cancel(retrieval)
+        if retrieval.status is Status.RUNNING or retrieval.reason == "cancelled":
             self.workflow.stop(retrieval.id)
         files = self.results.delete(retrieval.prefix)
         self.retrievals.delete(retrieval)

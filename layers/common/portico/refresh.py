@@ -49,7 +49,11 @@ LEASE_SECONDS = 35
 RETRY_SECONDS = 37
 
 PARK_SECONDS = 2
+UNPARK_SECONDS = 10
+# Parked tokens are brought back at once for this long, then as the queue brings failed messages back.
+PARKED_AGAIN_SECONDS = 120
 LOSER_WAITS_SECONDS = 3
+HEIR_WAITS_SECONDS = 3
 # The first request with a refresh token, and two more after unknown outcomes, come by themselves.
 MOST_SENT = 3
 FAILING_SECONDS = 4 * 86_400
@@ -211,18 +215,34 @@ class Refresher:
         return self._in_background(connection)
 
     def unpark(self, connection_id: str, renewal: Renewal) -> str:
-        """Sealed tokens that the database would not take then. Raises StorageUnavailable to come again."""
-        try:
-            self.connections.renew(connection_id, renewal)
-        except Conflict:
-            return "superseded"
-        return "stored"
+        """Sealed tokens that the database would not take then. Raises StorageUnavailable to come again.
+
+        Insists: they have to be there before the next worker presents the refresh token that they replace.
+        """
+        last_try = self.clock() + UNPARK_SECONDS
+        while True:
+            try:
+                self.connections.renew(connection_id, renewal)
+            except Conflict:
+                return "superseded"
+            except StorageUnavailable:
+                if self.clock() < last_try:
+                    self.sleep(0.25)
+                    continue
+                if self.clock() >= renewal.refreshed_at + PARKED_AGAIN_SECONDS:
+                    raise
+                self.retries.park(connection_id, renewal)
+                return "parked again"
+            return "stored"
 
     # --- the protocol ------------------------------------------------------------------------------
 
     def _refresh(
         self, connection: Connection, tokens: Tokens, refresh_token: Secret
     ) -> tuple[Connection, Tokens]:
+        if connection.next_refresh_at > self.clock():
+            # The last try failed a while ago, and nobody is at it who could be waited for.
+            raise RefreshInProgress(max(1, round(connection.next_refresh_at - self.clock())))
         generation = connection.generation + 1
         # The data key comes first: nothing but the commit may be left to do once a reply is in hand.
         seal = self.sealer.prepare(sealing.tokens_of(connection.id, generation))
@@ -232,10 +252,19 @@ class Refresher:
             return self._follow(connection)
         try:
             self.retries.later(connection.id, connection.generation)
-            reply = self.integrator.refresh(connection.portal_id, refresh_token)
+            if held.sent > 1 and (heir := self._left_behind(held)):
+                return heir
+            reply = self._ask(held, refresh_token)
         except PortalRejected as rejected:
             self._rejected(held, rejected)
-        except (StorageUnavailable, PortalUnreachable, PortalBusy, PortalUnclear, PortalUnusable) as error:
+        except (
+            StorageUnavailable,
+            DeviceTokenRefused,
+            PortalUnreachable,
+            PortalBusy,
+            PortalUnclear,
+            PortalUnusable,
+        ) as error:
             self._failed(held, error)
             raise
         now = self.clock()
@@ -249,6 +278,33 @@ class Refresher:
             refreshable=renewed.refresh is not None,
         )
         return self._commit(held, renewal, renewed)
+
+    def _left_behind(self, held: Connection) -> tuple[Connection, Tokens] | None:
+        """What a worker before, whose request is without a known outcome, stores after all.
+
+        It may have parked its tokens while the database was down: a portal that rotates strictly must not see
+        the refresh token that they replace again.
+        """
+        self.sleep(HEIR_WAITS_SECONDS)
+        current = self._active(held.id)
+        return (current, self._open(current)) if current.generation != held.generation else None
+
+    def _ask(self, held: Connection, refresh_token: Secret) -> TokenReply:
+        try:
+            return self._post(held, refresh_token)
+        except PortalRejected as refused:
+            if refused.explicit or not token_refused(refused):
+                raise
+        # Without a word on the grant it may have been our own device token, which may just have been replaced.
+        if not self.integrator.accepts_device_token():
+            raise DeviceTokenRefused
+        return self._post(held, refresh_token)
+
+    def _post(self, held: Connection, refresh_token: Secret) -> TokenReply:
+        if self.clock() + UPSTREAM_SECONDS > held.lease_until:
+            # AWS took its time: whoever comes next must not find this request still under way.
+            raise StorageUnavailable
+        return self.integrator.refresh(held.portal_id, refresh_token)
 
     def _lease(self, connection: Connection) -> Connection:
         now = self.clock()
@@ -297,9 +353,12 @@ class Refresher:
         raise PortalUnusable from None
 
     def _failed(self, held: Connection, error: Exception) -> None:
+        if isinstance(error, PortalUnclear | PortalUnusable):
+            # However often it failed before: the delayed message has to find the way free.
+            self._release(held, _backoff(held.sent - 1), sent=held.sent)
+            return
         wait = error.retry_after if isinstance(error, PortalBusy) else _backoff(held.failures)
-        unknown = isinstance(error, PortalUnclear | PortalUnusable)
-        self._release(held, wait, sent=held.sent if unknown else held.sent - 1)
+        self._release(held, wait, sent=held.sent - 1)
 
     def _after_refusal(self, connection: Connection) -> tuple[Connection, Tokens]:
         current = self._active(connection.id)
@@ -307,7 +366,9 @@ class Refresher:
         if current.generation != connection.generation:
             return current, tokens
         if tokens.refresh is None:
-            self._require_reauthorization(self._lease(current))
+            if not self.integrator.accepts_device_token():
+                raise DeviceTokenRefused
+            return current, tokens
         return self._refresh(current, tokens, tokens.refresh)
 
     def _refused_again(self, connection: Connection) -> NoReturn:

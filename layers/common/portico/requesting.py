@@ -21,8 +21,6 @@ from portico.retrieval import FHIR_JSON, RESULTS, File, Result, Retrieval
 from portico.retrieval import Status as RetrievalStatus
 
 BUNDLE_FILE = "Bundle.json"
-# A workflow that was never started is started by the next request for the same records after this long.
-UNSTARTED_SECONDS = 60
 
 
 class Connections(Protocol):
@@ -90,10 +88,9 @@ class Requester:
         Raises NotFound, NotAuthorizedYet, ReauthorizationRequired, Gone, StorageUnavailable.
         """
         connection = self._usable(connection_id, owner)
-        wanted = self._retrieval(connection, request)
-        retrieval = self.retrievals.start(wanted)
-        unstarted = retrieval.submitted_at == 0 and self.clock() - retrieval.created_at > UNSTARTED_SECONDS
-        if retrieval is wanted or unstarted:
+        retrieval = self.retrievals.start(self._retrieval(connection, request))
+        if not retrieval.submitted_at:
+            # Also one that another request stored: whoever stored it may not have come to start it.
             self.workflow.start(retrieval.id)
         return retrieval
 

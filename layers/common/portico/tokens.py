@@ -57,17 +57,15 @@ class TokenReply:
     @classmethod
     def parse(cls, document: Mapping[str, Any], portal_id: str) -> "TokenReply":
         """Raises PortalUnusable without a token, or when the reply is for another endpoint than asked."""
-        token = document.get("token")
-        if not isinstance(token, str) or not token.strip() or len(token) > LONGEST_TOKEN:
+        token = _token(document.get("token"))
+        if token is None:
             raise PortalUnusable
         endpoint = document.get("endpointId")
         if endpoint is not None and endpoint != portal_id:
             raise PortalUnusable
-        refresh = document.get("refreshToken")
-        usable = isinstance(refresh, str) and refresh.strip() and len(refresh) <= LONGEST_TOKEN
         return cls(
-            access=Secret(token),
-            refresh=Secret(refresh) if usable and isinstance(refresh, str) else None,
+            access=token,
+            refresh=_token(document.get("refreshToken")),
             patient_id=_patient(document.get("patId")),
             expires_in=seconds(document.get("tokenExpires")),
         )
@@ -88,11 +86,22 @@ def seconds(value: object) -> float | None:
     return number if math.isfinite(number) and 0 < number < 10 * 365 * 86_400 else None
 
 
+def _token(value: object) -> Secret | None:
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TOKEN or not _is_text(value):
+        return None
+    return Secret(value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent again: JSON may escape half of a surrogate pair, which nothing encodes."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def _patient(value: object) -> Secret | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = str(value).strip()
-    return Secret(text) if text and len(text) <= 1024 else None
+    return Secret(text) if text and len(text) <= 1024 and _is_text(text) else None
 
 
 def _maybe(value: str | None) -> Secret | None:

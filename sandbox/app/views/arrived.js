@@ -3,6 +3,7 @@
 import { json, request } from "../api.js";
 import { h, set } from "../dom.js";
 import { arrival } from "../session.js";
+import { CONNECTION } from "../words.js";
 import { connect, reconnect } from "./connecting.js";
 import { problemCard, whileBusy } from "./problem.js";
 
@@ -39,7 +40,7 @@ async function finish(page, id, handle, card) {
       patience: PATIENCE,
     });
     arrival.set(null);
-    page.go(`/app/connections/${id}`, `${connection.portal.name} is connected.`);
+    page.go(`/app/connections/${id}`, arrivalNotice(connection));
   } catch (problem) {
     if (page.signal.aborted) return;
     const mayWork = problem.status === 0 || problem.status === 503 || problem.status === 502;
@@ -53,6 +54,10 @@ async function finish(page, id, handle, card) {
     );
     card.removeAttribute("aria-busy");
   }
+}
+
+function arrivalNotice({ portal, status }) {
+  return status === "active" ? `${portal.name} is connected.` : `${portal.name} is on hold: ${CONNECTION[status][2]}`;
 }
 
 function declined(page, connection) {

@@ -38,33 +38,31 @@ export async function connection(page, id) {
   );
 }
 
+const AGAIN =
+  "Portals end a connection from time to time. Sign in once more as the same patient; everything else stays as it is.";
+const HELD =
+  "The portal did not tell enough to be certain that these records are yours, or something about the connection was not right. Sign in again with your own account, or disconnect.";
+const ANEW = "Signing in at the portal starts a new connection.";
+const STANDING = {
+  pending: ["Not finished", ANEW, connect],
+  closed: ["Not connected", ANEW, connect],
+  reauthorization_required: ["Please sign in again", AGAIN, reconnect],
+  held: ["On hold", HELD, reconnect],
+};
+
+/** What can be done about a connection that gives no records. */
 function standing(page, one, trouble) {
-  if (one.status === "held") return null;
-  const closed = one.status === "closed" || one.status === "pending";
+  const [title, text, go] = STANDING[one.status];
   const button = h(
     "button",
     {
       type: "button",
       onclick: () =>
-        whileBusy(button, "Opening the portal …", trouble, () =>
-          closed ? connect(one.portal, page.signal) : reconnect(one, page.signal),
-        ),
+        whileBusy(button, "Opening the portal …", trouble, () => go(go === connect ? one.portal : one, page.signal)),
     },
-    closed ? "Start again" : `Sign in at ${one.portal.name}`,
+    `Sign in at ${one.portal.name}`,
   );
-  return h(
-    "section",
-    { class: "card" },
-    h("h2", {}, closed ? "Not connected" : "Please sign in again"),
-    h(
-      "p",
-      {},
-      closed
-        ? "Signing in at the portal starts a new connection."
-        : "Portals end a connection from time to time. Sign in once more as the same patient; everything else stays as it is.",
-    ),
-    h("div", { class: "actions" }, button),
-  );
+  return h("section", { class: "card" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, button));
 }
 
 /** The menu of what can be done to a connection. */

@@ -32,7 +32,7 @@ export async function home(page) {
       h(
         "details",
         { class: "card", open: !alive.length },
-        h("summary", {}, `Came to nothing (${over.length})`),
+        h("summary", {}, `Not connected (${over.length})`),
         h(
           "ul",
           { class: "rows" },

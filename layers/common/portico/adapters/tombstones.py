@@ -7,6 +7,7 @@ from portico.instants import rfc3339
 
 # The bucket keeps this folder by a rule of its own, longer than any table's backups.
 TOMBSTONES = "tombstones"
+_PAGE = 1000
 
 
 class TombstoneFolder:
@@ -31,7 +32,10 @@ class TombstoneFolder:
             aws.client("s3")
             .get_paginator("list_objects_v2")
             .paginate(
-                Bucket=self._bucket, Prefix=f"{TOMBSTONES}/", StartAfter=f"{TOMBSTONES}/{connection_id}"
+                Bucket=self._bucket,
+                Prefix=f"{TOMBSTONES}/",
+                StartAfter=f"{TOMBSTONES}/{connection_id}",
+                PaginationConfig={"PageSize": _PAGE},
             )
         )
         while True:
