@@ -156,7 +156,9 @@ def test_after_a_sweep_everything_opens_with_the_previous_key_disabled(contended
     for connection in connections:
         key = new if connection.generation == 3 else old
         tokens = sealed(KmsSealer(key), places[connection.id], connection.id.encode())
-        contended.put(active(connection.owner, id=connection.id, generation=connection.generation, tokens=tokens))
+        contended.put(
+            active(connection.owner, id=connection.id, generation=connection.generation, tokens=tokens)
+        )
     sweeper = Sweeper(contended.connections, KmsSealer(new, old), HeldClock())
     swept = sweeper.sweep(None, NOW + 900)
     assert (swept.rewrapped, swept.current, swept.moved, swept.broken, swept.next) == (4, 1, 0, 0, None)

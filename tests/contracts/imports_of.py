@@ -14,7 +14,7 @@ def main(handler: str) -> None:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+    loaded = {name.partition(".")[0] for name in set(sys.modules) - before if not name.startswith("__mp")}
     ours = {name for name in sys.modules if name.startswith("portico.adapters.")}
     print(json.dumps(sorted((loaded - sys.stdlib_module_names) | ours)))
 

@@ -55,7 +55,9 @@ def load(name: str, backend: Backend, monkeypatch: pytest.MonkeyPatch, **setting
     backend.use()
     for setting, value in (SETTINGS | backend.environment | settings).items():
         monkeypatch.setenv(setting, value)
-    spec = importlib.util.spec_from_file_location(f"handler_of_{name}", ROOT / "functions" / name / "handler.py")
+    spec = importlib.util.spec_from_file_location(
+        f"handler_of_{name}", ROOT / "functions" / name / "handler.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,7 +1,7 @@
 import pytest
 
 from portico.adapters.kms_sealer import KmsSealer
-from portico.config import MissingSetting
+from portico.errors import InvalidRequest
 from portico.sealing import tokens_of
 from tests.adapters.stores import Stores
 from tests.functions.conftest import Load
@@ -25,14 +25,19 @@ def test_all_tokens_come_under_the_current_key(load: Load, stores: Stores) -> No
     for connection in connections:
         stored = stores.connections.get(connection.id)
         assert stored is not None and stored.tokens is not None
-        assert KmsSealer(aws.key).open(tokens_of(stored.id, stored.generation), stored.tokens) == b"tokens of maria"
+        assert (
+            KmsSealer(aws.key).open(tokens_of(stored.id, stored.generation), stored.tokens)
+            == b"tokens of maria"
+        )
 
 
 def test_it_goes_on_from_where_it_is_told(load: Load, stores: Stores) -> None:
-    swept = load("rewrap_tokens", PREVIOUS_TOKENS_KEY=stores.backend.new_key())(event("rewrap_tokens", "continue"))
+    swept = load("rewrap_tokens", PREVIOUS_TOKENS_KEY=stores.backend.new_key())(
+        event("rewrap_tokens", "continue")
+    )
     assert swept["complete"]
 
 
 def test_without_a_key_to_leave_it_does_not_start(load: Load) -> None:
-    with pytest.raises(MissingSetting, match="PREVIOUS_TOKENS_KEY"):
-        load("rewrap_tokens", PREVIOUS_TOKENS_KEY="")
+    with pytest.raises(InvalidRequest, match="PreviousTokensKeyArn"):
+        load("rewrap_tokens", PREVIOUS_TOKENS_KEY="")(event("rewrap_tokens", "all"))

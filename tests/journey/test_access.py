@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from portico.ids import owner_of
 from sandbox.outside import Outside
 from sandbox.world.world import World
 from tests.journey.app import App, refused
@@ -131,8 +132,6 @@ def test_what_belongs_to_another_user_does_not_exist(new_app: NewApp, outside: O
 
 
 def test_the_same_subject_of_another_issuer_would_be_another_user(world: World) -> None:
-    from portico.ids import owner_of
-
     assert owner_of("https://one.example", "alice") != owner_of("https://two.example", "alice")
 
 

@@ -12,7 +12,7 @@ from sandbox.portals.people import patient_at
 from sandbox.records import ACCOUNTS, REQUESTABLE, chart, select, to_json
 from tests.journey.app import App, Link
 
-PERSONAS = {
+PERSONAS: dict[str, dict[str, Any]] = {
     "epic": {"refreshable": True, "lives": 3600, "pkce": False},
     "cerner": {"refreshable": True, "lives": 570, "pkce": True},
     "bluebutton": {"refreshable": True, "lives": 36000.52, "pkce": True},

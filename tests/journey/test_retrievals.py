@@ -1,6 +1,7 @@
 """Retrievals in the background: every way in which a result may come, or not come."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import httpx
@@ -94,9 +95,7 @@ def test_a_result_is_found_and_read_however_it_is_wrapped(
     assert everything_in(app, done.json()) == by_type(held(outside, link, USER, ("Condition", "Patient")))
 
 
-def test_the_same_files_come_from_a_hundred_megabytes_of_nothing_special(
-    link: Link, outside: Outside
-) -> None:
+def test_a_chart_of_many_megabytes_arrives_whole(link: Link, outside: Outside) -> None:
     outside.set_scenario(link.portal.id, profile="huge-12")
     done = link.retrieve()
     assert done.status_code == 200, done.text
@@ -316,6 +315,17 @@ def test_the_same_records_are_retrieved_once_at_a_time(link: Link, outside: Outs
     for begun in (first, other):
         assert link.app.outcome(begun.headers["content-location"]).status_code == 200
     assert link.begin("Patient").headers["content-location"] != other.headers["content-location"]
+
+
+def test_even_when_asked_for_at_the_same_moment(link: Link, outside: Outside) -> None:
+    outside.set_scenario(link.portal.id, async_outcome="never")
+    with ThreadPoolExecutor(4) as threads:
+        begun = list(threads.map(lambda _: link.begin("Condition"), range(4)))
+    assert {answer.status_code for answer in begun} == {202}
+    assert len({id_of(answer) for answer in begun}) == 1
+    outside.set_scenario(link.portal.id, async_outcome="data")
+    assert link.app.outcome(begun[0].headers["content-location"]).status_code == 200
+    assert outside.count("start", link.portal.id) == 1
 
 
 def test_a_signed_url_lives_five_minutes(link: Link) -> None:

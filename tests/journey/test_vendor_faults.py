@@ -18,7 +18,9 @@ VENDORS_WORDS = (
     "too many", "did not answer in time\"", "Harborlight",
 )  # fmt: skip
 
-BUSY, UNCLEAR, UNUSABLE = ["429", "503"], ["500", "502", "504", "reset", "reset-mid-body", "truncated"], [
+BUSY = ["429", "503"]
+UNCLEAR = ["500", "502", "504", "reset", "reset-mid-body", "truncated"]
+UNUSABLE = [
     "empty", "null", "array", "html", "malformed", "invalid-utf8", "not-a-number", "duplicate-keys", "deep",
     "wrong-type", "redirect",
 ]  # fmt: skip

@@ -453,6 +453,7 @@ USES: Mapping[str, Uses] = {
     ),
 }
 
+FOR_THE_POLLER = "Lambda polls the queue in the function's role; the emulator polls without asking."
 NOT_SHOWN: Mapping[str, str] = {
     "RetrieveRecordsMachine: logs:": (
         "Step Functions sets up its log delivery with the machine's role; the emulator delivers without asking. "
@@ -461,6 +462,9 @@ NOT_SHOWN: Mapping[str, str] = {
     "KeepAlive: sqs:SendMessage": (
         "EventBridge Scheduler sends in this role; the emulator's scheduler sends without asking."
     ),
+    "refresh_connection: sqs:ReceiveMessage": FOR_THE_POLLER,
+    "refresh_connection: sqs:DeleteMessage": FOR_THE_POLLER,
+    "refresh_connection: sqs:GetQueueAttributes": FOR_THE_POLLER,
     "exchange_token: iam:PassRole": "The emulator lets a schedule be given any role.",
 }
 """Grants by the beginning of their text, with the reason why no run against the emulator can show the need."""

@@ -39,14 +39,14 @@ class Effects:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
-        self._at: dict[int, Callable[[], None]] = {}
-        self._on: dict[str, list[Callable[[], None]]] = {}
+        self._at: dict[int, Callable[[], object]] = {}
+        self._on: dict[str, list[Callable[[], object]]] = {}
 
-    def at(self, step: int, action: Callable[[], None]) -> None:
+    def at(self, step: int, action: Callable[[], object]) -> None:
         """Runs `action` at the n-th step from now."""
         self._at[len(self.seen) + step] = action
 
-    def on(self, name: str, *actions: Callable[[], None]) -> None:
+    def on(self, name: str, *actions: Callable[[], object]) -> None:
         """Runs each of the actions once, at the next steps of that name."""
         self._on.setdefault(name, []).extend(actions)
 
@@ -274,11 +274,7 @@ class ConnectionsTable:
         self.attempts.check(old, new)
         if not old.reconnect:
             stored = self.items.get(old.connection_id)
-            if (
-                stored is None
-                or stored.status is not ConnectionStatus.PENDING
-                or stored.attempt != old.key
-            ):
+            if stored is None or stored.status is not ConnectionStatus.PENDING or stored.attempt != old.key:
                 raise Conflict
             self.items[stored.id] = replace(stored, status=ConnectionStatus.CLOSED, reason=new.reason)
         self.attempts.items[new.key] = new

@@ -24,7 +24,13 @@ def event(method: str = "GET", path: str = "/v1/test", **fields: Any) -> dict[st
         "http": {"method": method, "path": path},
         "authorizer": {"jwt": {"claims": {"iss": "https://id.example", "sub": "alice"}, "scopes": None}},
     }
-    return {"version": "2.0", "rawPath": path, "rawQueryString": "", "headers": {}, "requestContext": context} | fields
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {},
+        "requestContext": context,
+    } | fields
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +137,9 @@ def test_a_problem_says_nothing_of_what_caused_it(logger: Logger, kind: type[Por
     assert SECRET not in json.dumps(raised(logger, error))
 
 
-@pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET), RecursionError(SECRET)])
+@pytest.mark.parametrize(
+    "error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET), RecursionError(SECRET)]
+)
 def test_the_unexpected_is_a_500_without_its_text(
     logger: Logger, error: Exception, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

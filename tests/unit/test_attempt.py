@@ -38,8 +38,7 @@ def created(**fields: Any) -> Attempt:
 
 def launched(**fields: Any) -> Attempt:
     return created(
-        **{"state": State.LAUNCHED, "cookie": digest(COOKIE), "expires_at": NOW + 900, "revision": 1}
-        | fields
+        **{"state": State.LAUNCHED, "cookie": digest(COOKIE), "expires_at": NOW + 900, "revision": 1} | fields
     )
 
 
@@ -70,9 +69,9 @@ def connected(**fields: Any) -> Attempt:
 
 
 CLOSED = [State.DECLINED, State.FAILED, State.BURNED, State.CANCELLED, State.SUPERSEDED, State.UNKNOWN]
-OVER = [
-    pytest.param(code_held().over(state, state.value), id=state.value) for state in CLOSED
-] + [pytest.param(connected(), id="connected")]
+OVER = [pytest.param(code_held().over(state, state.value), id=state.value) for state in CLOSED] + [
+    pytest.param(connected(), id="connected")
+]
 
 
 def refused(fragment: Fragment) -> Any:
@@ -386,9 +385,7 @@ def test_a_late_or_wrong_handle_does_not_disturb_an_exchange_under_way() -> None
 
 
 def test_after_a_lost_lease_the_code_is_sent_once_more() -> None:
-    assert begin(exchanging(), now=NOW + 35) == Exchange(
-        exchanging(lease_until=NOW + 70, sent=2, revision=4)
-    )
+    assert begin(exchanging(), now=NOW + 35) == Exchange(exchanging(lease_until=NOW + 70, sent=2, revision=4))
 
 
 def test_after_a_second_lost_lease_the_outcome_is_unknown() -> None:

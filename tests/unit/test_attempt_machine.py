@@ -28,7 +28,18 @@ ACTIONS = [
     *["finish"] * 5,
     *["finish in another's browser"] * 3,
     *["go on"] * 3,
-    *["launch", "log in", "decline", "exchange", "exchange", "trouble", "reconnect", "reconnect", "delete", "time"],
+    *[
+        "launch",
+        "log in",
+        "decline",
+        "exchange",
+        "exchange",
+        "trouble",
+        "reconnect",
+        "reconnect",
+        "delete",
+        "time",
+    ],
 ]
 TROUBLES = [
     (step, trouble)

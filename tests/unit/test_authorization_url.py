@@ -47,9 +47,7 @@ AROUND = st.sampled_from([("?", ""), ("?", "&lang=en"), ("?device=1&", "&lang=en
 
 
 def names_of(url: str) -> set[str]:
-    return {
-        unquote(piece.partition("=")[0]) for piece in url.partition("#")[0].partition("?")[2].split("&")
-    }
+    return {unquote(piece.partition("=")[0]) for piece in url.partition("#")[0].partition("?")[2].split("&")}
 
 
 @given(NESTED, AROUND, st.sampled_from(["", "/:?=", "/:?=+~", ":@!$'()*,;"]), st.booleans())
@@ -88,9 +86,7 @@ def test_a_portal_without_pkce_gets_the_very_url_of_the_directory(
 
 def test_the_guides_own_example_keeps_its_doubly_encoded_redirect_uri() -> None:
     result = authorization_url.outbound(GUIDE_REDIRECT, "", CHALLENGE, REDIRECTORS)
-    assert result == (
-        GUIDE_REDIRECT + f"%26code_challenge%3D{CHALLENGE}" + "%26code_challenge_method%3DS256"
-    )
+    assert result == (GUIDE_REDIRECT + f"%26code_challenge%3D{CHALLENGE}" + "%26code_challenge_method%3DS256")
 
 
 @given(HOSTILE)
@@ -103,9 +99,7 @@ def test_a_challenge_that_is_there_already_is_replaced_in_its_place(old: str) ->
 
 def test_an_empty_method_is_filled_in() -> None:
     nested = f"{PORTAL}?code_challenge_method=&client_id=1"
-    assert (
-        built(nested) == f"{PORTAL}?code_challenge_method=S256&client_id=1&code_challenge={CHALLENGE}"
-    )
+    assert built(nested) == f"{PORTAL}?code_challenge_method=S256&client_id=1&code_challenge={CHALLENGE}"
 
 
 @pytest.mark.parametrize("word", ["S256", "s256", "plain", "PLAIN", "Plain"])

@@ -61,12 +61,18 @@ def test_every_resource_goes_into_the_sink_in_order() -> None:
         pytest.param({"resourceType": "Bundle", "type": "searchset"}, False, False, id="bare bundle"),
         pytest.param({"payload": {"resourceType": "Bundle"}}, False, False, id="bundle without entry"),
         pytest.param(with_errors({"message": "not yet available"}), True, True, id="not yet as error"),
-        pytest.param(with_errors({"severity": "info", "message": "pending"}), True, False, id="not yet as note"),
+        pytest.param(
+            with_errors({"severity": "info", "message": "pending"}), True, False, id="not yet as note"
+        ),
         pytest.param(with_errors({"severity": "ERROR", "status": 500}), False, True, id="error"),
         pytest.param({"status": 500, "error": "Oops"}, False, True, id="flat error"),
         pytest.param({"status": 404, "message": "not found"}, True, True, id="flat not yet"),
-        pytest.param(envelope([PATIENT], errorData={"errors": [{"status": 500}]}), False, False, id="partial"),
-        pytest.param(envelope([PATIENT], errorData={"errors": [{"message": "pending"}]}), False, False, id="words"),
+        pytest.param(
+            envelope([PATIENT], errorData={"errors": [{"status": 500}]}), False, False, id="partial"
+        ),
+        pytest.param(
+            envelope([PATIENT], errorData={"errors": [{"message": "pending"}]}), False, False, id="words"
+        ),
     ],
 )
 def test_completion_is_recognised_positively(document: Any, pending: bool, refused: bool) -> None:

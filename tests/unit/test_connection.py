@@ -9,7 +9,9 @@ from portico.connection import Connection, Status
 from tests.unit.fakes import START
 from tests.unit.samples import ALICE, portal
 
-PENDING = Connection("id", ALICE, "portal", portal().as_json(), Status.PENDING, START, pending_until=START + 2700)
+PENDING = Connection(
+    "id", ALICE, "portal", portal().as_json(), Status.PENDING, START, pending_until=START + 2700
+)
 ACTIVE = replace(
     PENDING,
     status=Status.ACTIVE,
@@ -52,7 +54,9 @@ def test_what_is_not_known_is_null() -> None:
         ({"status": Status.HELD, "reason": "seal_broken"}, 9999, (Status.HELD, "seal_broken")),
     ],
 )
-def test_a_login_that_nobody_finished_was_abandoned(changes: dict[str, Any], later: float, told: object) -> None:
+def test_a_login_that_nobody_finished_was_abandoned(
+    changes: dict[str, Any], later: float, told: object
+) -> None:
     assert replace(PENDING, **changes).status_at(START + later) == told
 
 

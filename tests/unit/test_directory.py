@@ -83,7 +83,9 @@ def test_null_fields_are_as_good_as_absent() -> None:
 
 
 def test_mistyped_fields_are_absent_and_numbers_are_text() -> None:
-    odd = parsed(row(name=["x"], city={"a": 1}, zip=2139, vendor=True, latitude="north", location=[1, 2], _id=7))
+    odd = parsed(
+        row(name=["x"], city={"a": 1}, zip=2139, vendor=True, latitude="north", location=[1, 2], _id=7)
+    )
     assert (odd.id, odd.name, odd.city, odd.zip, odd.vendor, odd.latitude) == ("7", "", "", "2139", "", None)
 
 
@@ -159,7 +161,9 @@ def test_t10_a_portal_that_a_patient_may_not_be_sent_to_is_shown_as_unsupported(
 def test_pkce_shows_as_the_portals_urls_ask_for_it(
     portal_url: str, derived: str, method: pkce.Method | None
 ) -> None:
-    portal = parsed(row(redirectUri=redirect_uri(PORTAL_URL + portal_url), derivedAuthUri=PORTAL_URL + derived))
+    portal = parsed(
+        row(redirectUri=redirect_uri(PORTAL_URL + portal_url), derivedAuthUri=PORTAL_URL + derived)
+    )
     assert (portal.pkce, portal.as_json()["pkce"]) == (method, method is not None)
 
 
@@ -224,7 +228,10 @@ def test_a_term_too_long_or_with_control_characters_is_refused(term: str) -> Non
         "é",
         "abcd",
         "a" * 10_000,
-        *(base64url(text) for text in (b"[]", b"7", b'["a"]', b'["a",1]', b'["a","b","c"]', b'{"a":1}', b"\xff", b"[" * 700)),
+        *(
+            base64url(text)
+            for text in (b"[]", b"7", b'["a"]', b'["a",1]', b'["a","b","c"]', b'{"a":1}', b"\xff", b"[" * 700)
+        ),
     ],
 )
 def test_a_cursor_that_no_page_gave_is_refused(cursor: str) -> None:
@@ -244,7 +251,11 @@ def named(*names: str) -> Listing:
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.sampled_from(["", "Maple", "maple", "MAPLE", "Ärzte", "straße", "STRASSE", "x" * 900]) | st.text(max_size=5), max_size=30),
+    st.lists(
+        st.sampled_from(["", "Maple", "maple", "MAPLE", "Ärzte", "straße", "STRASSE", "x" * 900])
+        | st.text(max_size=5),
+        max_size=30,
+    ),
     st.integers(1, 7),
 )
 def test_pages_lose_and_repeat_nothing(names: list[str], limit: int) -> None:

@@ -27,7 +27,9 @@ def connection(world: World) -> Connection:
     done = world.requester.later(connection.id, ALICE, LABS)
     key = f"{done.prefix}/labs"
     world.results.objects[key] = b"{}\n"
-    world.retrievals.complete(done, Result([File("Observation", "Observation.ndjson", key, 1)], [], "R4", START))
+    world.retrievals.complete(
+        done, Result([File("Observation", "Observation.ndjson", key, 1)], [], "R4", START)
+    )
     world.requester.later(connection.id, ALICE, RecordsRequest())
     return world.stored(connection.id)
 
@@ -86,7 +88,7 @@ def test_an_open_attempt_is_cancelled_and_its_secrets_go(world: World) -> None:
 
 def test_an_attempt_that_moves_meanwhile_is_cancelled_all_the_same(world: World) -> None:
     login = world.go(world.start())
-    world.effects.on("attempts.get done", lambda: world.back(login, f"code={world.code()}") and None)
+    world.effects.on("attempts.get done", lambda: world.back(login, f"code={world.code()}"))
     world.disconnector.delete(login.id, ALICE)
     (attempt,) = world.attempts.items.values()
     assert attempt.state is State.CANCELLED
@@ -102,14 +104,14 @@ def test_an_attempt_that_keeps_moving_leaves_the_connection_to_be_asked_again(wo
 
 
 def test_two_deletions_at_once_leave_nothing(world: World, connection: Connection) -> None:
-    world.effects.on("connections.delete", lambda: world.disconnector.delete(connection.id, ALICE) and None)
+    world.effects.on("connections.delete", lambda: world.disconnector.delete(connection.id, ALICE))
     with pytest.raises(NotFound):
         world.disconnector.delete(connection.id, ALICE)
     assert (world.connections.items, world.retrievals.items, world.results.objects) == ({}, {}, {})
 
 
 def test_t26_what_a_retrieval_writes_in_between_goes_too(world: World, connection: Connection) -> None:
-    world.effects.on("connections.delete", lambda: world.requester.later(connection.id, ALICE, LABS) and None)
+    world.effects.on("connections.delete", lambda: world.requester.later(connection.id, ALICE, LABS))
     world.disconnector.delete(connection.id, ALICE)
     assert (world.retrievals.items, world.results.objects) == ({}, {})
 

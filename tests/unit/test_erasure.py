@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from portico.errors import InvalidRequest, NotFound, StorageUnavailable
 from portico.erasure import PAGE, Eraser, owner_in
+from portico.errors import InvalidRequest, NotFound, StorageUnavailable
 from portico.ids import new_id
 from portico.records_request import RecordsRequest
 from tests.unit.fakes import START, Crash, envelope, raising
@@ -35,7 +35,7 @@ def lived_in(world: World, owner: str) -> None:
 def of(world: World, owner: str) -> list[object]:
     """Everything that the tables hold of an owner."""
     tables = (world.connections.items, world.attempts.items, world.retrievals.items)
-    return [item for table in tables for item in table.values() if item.owner == owner]  # type: ignore[attr-defined]
+    return [item for table in tables for item in table.values() if item.owner == owner]
 
 
 def test_nothing_of_the_user_is_left_and_the_receipt_counts_it(world: World) -> None:
@@ -79,7 +79,12 @@ def test_erasing_again_finds_nothing_and_says_so(world: World) -> None:
     eraser(world).erase(ALICE, FOREVER)
     again = eraser(world).erase(ALICE, FOREVER)
     assert again.complete
-    assert (again.connections, again.discarded.retrievals, again.discarded.files, again.attempts) == (0, 0, 0, 0)
+    assert (again.connections, again.discarded.retrievals, again.discarded.files, again.attempts) == (
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 def test_more_than_a_page_of_connections_goes(world: World) -> None:
@@ -147,7 +152,11 @@ def test_records_that_arrive_while_their_connection_is_deleted_leave_no_file(wor
     connection = world.connect()
     scan = {"resourceType": "DocumentReference", "content": "x" * 3_100_000}
     world.vendor.answers["records"] = [(200, {}, envelope([scan]))]
-    world.effects.on("file.close done", lambda: eraser(world).erase(ALICE, FOREVER).as_json())
+
+    def erased() -> None:
+        eraser(world).erase(ALICE, FOREVER)
+
+    world.effects.on("file.close done", erased)
     with pytest.raises(NotFound):
         world.requester.now(connection.id, ALICE, RecordsRequest())
     assert (of(world, ALICE), world.results.objects) == ([], {})

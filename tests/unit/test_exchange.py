@@ -328,9 +328,7 @@ def test_a_dead_device_token_fails_no_attempt(world: World, login: Login) -> Non
 
 
 @pytest.mark.parametrize("step", ["sealer.open", "sealer.prepare"])
-def test_without_keys_nothing_is_sent_and_nothing_is_used_up(
-    world: World, login: Login, step: str
-) -> None:
+def test_without_keys_nothing_is_sent_and_nothing_is_used_up(world: World, login: Login, step: str) -> None:
     world.effects.fail(step, StorageUnavailable())
     with pytest.raises(StorageUnavailable):
         world.exchange(login)
@@ -438,7 +436,7 @@ def test_a_reconnect_wins_over_a_refresh_that_was_faster(world: World) -> None:
     connection = world.connect()
     world.clock.advance(3600)
     login = world.come_back(world.reconnect(connection.id))
-    world.effects.on("vendor.exchange done", lambda: world.refresher.fresh(connection.id) and None)
+    world.effects.on("vendor.exchange done", lambda: world.refresher.fresh(connection.id))
     after = world.exchange(login)
     assert after.generation == 3
     access, refresh, _ = world.tokens(connection.id)

@@ -64,9 +64,7 @@ def test_a_retrieval_that_is_gone_cancelled_or_done_only_stops(failing: Failing)
 
 
 def test_a_retrieval_cancelled_meanwhile_only_stops(failing: Failing) -> None:
-    failing.world.effects.on(
-        "retrievals.fail", lambda: failing.world.discarding.discard(failing.stored) and None
-    )
+    failing.world.effects.on("retrievals.fail", lambda: failing.world.discarding.discard(failing.stored))
     assert failing.failer.fail(failing.id, "Defect")["status"] == "stopped"
 
 

@@ -81,7 +81,9 @@ def test_a_discarded_bundle_leaves_no_file() -> None:
 def test_everything_the_vendor_sends_is_in_the_bundle() -> None:
     world = World()
     world.vendor.answers["records"] = [(200, {}, envelope([{"resourceType": "Patient", "id": "p"}]))]
-    assert fetched(world, world.connect().id)["entry"] == [{"resource": {"resourceType": "Patient", "id": "p"}}]
+    assert fetched(world, world.connect().id)["entry"] == [
+        {"resource": {"resourceType": "Patient", "id": "p"}}
+    ]
 
 
 def test_what_makes_the_bundle_less_than_whole_is_told_inside_it() -> None:

@@ -24,7 +24,9 @@ def test_what_was_made_has_the_form_that_is_checked() -> None:
     assert all(ids.is_secret(ids.new_secret(random)) for _ in range(50))
 
 
-@pytest.mark.parametrize("value", ["", "x" * 21, "x" * 23, "x" * 21 + "=", "x" * 21 + "\n", "é" * 22, "x" * 22 + "\n"])
+@pytest.mark.parametrize(
+    "value", ["", "x" * 21, "x" * 23, "x" * 21 + "=", "x" * 21 + "\n", "é" * 22, "x" * 22 + "\n"]
+)
 def test_another_form_is_no_id(value: str) -> None:
     assert not ids.is_id(value)
 

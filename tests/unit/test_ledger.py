@@ -15,7 +15,9 @@ from portico.vendor import VendorError
 EVERYTHING = RecordsRequest()
 
 
-def error(message: str = "", path: str = "", status: int | None = 500, severity: str = "error") -> VendorError:
+def error(
+    message: str = "", path: str = "", status: int | None = 500, severity: str = "error"
+) -> VendorError:
     return VendorError(status, None, severity, message, path)
 
 
@@ -49,7 +51,7 @@ def test_vitals_and_labs_are_counted_by_category() -> None:
 
 
 @pytest.mark.parametrize("where", [{"message": "Labs: upstream failed"}, {"path": "/fhir/Labs"}])
-def test_an_error_that_names_a_resource_fails_that_one_alone(where: dict[str, str]) -> None:
+def test_an_error_that_names_a_resource_fails_that_one_alone(where: dict[str, Any]) -> None:
     assert told(["Vitals", "Labs"], errors=[error(**where)]) == [
         Entry("Vitals", "empty"),
         Entry("Labs", "failed", 0, "status 500"),
@@ -75,11 +77,15 @@ def test_a_name_inside_another_word_is_not_that_resource() -> None:
         Entry("MedicationRequest", "failed", 0, "status 500"),
         Entry("CarePlan", "failed", 0, "status 500"),
     ]
-    assert told(["Patient", "Condition"], errors=[error("Condition.Patients")])[0] == Entry("Patient", "empty")
+    assert told(["Patient", "Condition"], errors=[error("Condition.Patients")])[0] == Entry(
+        "Patient", "empty"
+    )
 
 
 def test_a_harmless_remark_fails_nothing() -> None:
-    assert told(["Labs"], errors=[error("Labs are slow today", severity="warning")]) == [Entry("Labs", "empty")]
+    assert told(["Labs"], errors=[error("Labs are slow today", severity="warning")]) == [
+        Entry("Labs", "empty")
+    ]
 
 
 def test_what_was_too_large_to_keep_is_told() -> None:

@@ -28,13 +28,15 @@ from portico.submission import Submitter
 from tests.unit.fakes import START, Crash, envelope, raising
 from tests.unit.samples import ALICE, World
 
-CHART = [
+Answer = tuple[int, Mapping[str, str], bytes]
+
+CHART: list[dict[str, Any]] = [
     {"resourceType": "Patient", "id": "p"},
     {"resourceType": "Condition", "id": "asthma"},
     {"resourceType": "Observation", "id": "hr", "category": [{"coding": [{"code": "vital-signs"}]}]},
     {"resourceType": "Observation", "id": "hba1c", "category": [{"coding": [{"code": "laboratory"}]}]},
 ]
-READY = (200, {}, envelope(CHART))
+READY: Answer = (200, {}, envelope(CHART))
 
 
 class Polling:
@@ -65,7 +67,7 @@ class Polling:
     def stored(self) -> Retrieval:
         return self.world.retrievals.items[self.id]
 
-    def answers(self, *answers: tuple[int, Mapping[str, str], bytes], of: str = "transaction-1") -> None:
+    def answers(self, *answers: Answer, of: str = "transaction-1") -> None:
         self.vendor.answers[of] = list(answers)
 
     def poll(self) -> dict[str, Any]:
@@ -124,7 +126,12 @@ def test_every_name_asked_for_is_accounted_for(polling: Polling) -> None:
     polling.poll()
     assert polling.stored.result is not None
     ledger = {entry.resource: (entry.outcome, entry.count) for entry in polling.stored.result.ledger}
-    asked = {"Patient": ("returned", 1), "Condition": ("empty", 0), "Vitals": ("empty", 0), "Labs": ("empty", 0)}
+    asked = {
+        "Patient": ("returned", 1),
+        "Condition": ("empty", 0),
+        "Vitals": ("empty", 0),
+        "Labs": ("empty", 0),
+    }
     assert ledger == {name: asked.get(name, ("not_asked", 0)) for name in RESOURCES}
 
 
@@ -149,7 +156,9 @@ def test_an_answer_that_says_that_it_is_empty_is_a_result(polling: Polling, payl
 
 
 def test_part_of_a_result_is_kept_and_what_failed_is_told(polling: Polling) -> None:
-    errors = {"errors": [{"severity": "ERROR", "status": 500, "code": 12, "message": "Labs failed for Jane Roe"}]}
+    errors = {
+        "errors": [{"severity": "ERROR", "status": 500, "code": 12, "message": "Labs failed for Jane Roe"}]
+    }
     polling.answers((200, {}, envelope(CHART[:2], errorData=errors)))
     assert polling.poll()["counts"] == {"Condition": 1, "OperationOutcome": 1, "Patient": 1}
     assert polling.stored.result is not None
@@ -161,7 +170,7 @@ def test_part_of_a_result_is_kept_and_what_failed_is_told(polling: Polling) -> N
 
 # --- not yet ---------------------------------------------------------------------------------------
 
-NOT_YET = {
+NOT_YET: dict[str, Answer] = {
     "404": (404, {}, b'{"status":404,"error":"Not Found","message":"not found"}'),
     "404 empty": (404, {}, b""),
     "202": (202, {}, b""),
@@ -187,9 +196,7 @@ NOT_YET = {
 
 
 @pytest.mark.parametrize("answer", NOT_YET.values(), ids=NOT_YET)
-def test_every_form_of_not_yet_is_waited_for(
-    polling: Polling, answer: tuple[int, Mapping[str, str], bytes]
-) -> None:
+def test_every_form_of_not_yet_is_waited_for(polling: Polling, answer: Answer) -> None:
     polling.answers(answer, READY)
     assert polling.poll() == polling.running(7)
     assert polling.poll()["status"] == "completed"
@@ -250,7 +257,7 @@ def test_a_busy_vendor_is_asked_when_it_says_so(polling: Polling) -> None:
     ],
 )
 def test_trouble_is_counted_before_it_is_believed(
-    polling: Polling, answer: tuple[int, Mapping[str, str], bytes], most: int, error: type[PorticoError]
+    polling: Polling, answer: Answer, most: int, error: type[PorticoError]
 ) -> None:
     polling.answers(answer)
     for _ in range(most - 1):
@@ -329,7 +336,7 @@ def test_a_transaction_that_was_forgotten_is_begun_anew(polling: Polling) -> Non
 
 @pytest.mark.parametrize("first", [NOT_YET["404"], NOT_YET["202"], (400, {}, b""), (403, {}, b"")])
 def test_when_header_and_body_differ_the_second_id_is_asked_too(
-    first: tuple[int, Mapping[str, str], bytes],
+    first: Answer,
 ) -> None:
     polling = Polling(["header", "body"])
     polling.answers(first, of="header")
@@ -374,7 +381,7 @@ def test_t26_a_retrieval_cancelled_while_its_result_is_taken_leaves_no_file(
     polling: Polling, step: str
 ) -> None:
     polling.answers(READY)
-    polling.world.effects.on(step, lambda: polling.world.discarding.discard(polling.stored) and None)
+    polling.world.effects.on(step, lambda: polling.world.discarding.discard(polling.stored))
     assert polling.poll() == {"retrievalId": polling.id, "status": "stopped"}
     assert (polling.world.results.objects, polling.world.retrievals.items) == ({}, {})
 
@@ -382,7 +389,7 @@ def test_t26_a_retrieval_cancelled_while_its_result_is_taken_leaves_no_file(
 def test_a_connection_deleted_while_its_result_is_taken_leaves_no_file(polling: Polling) -> None:
     polling.answers(READY)
     polling.world.effects.on(
-        "files.finish done", lambda: polling.world.disconnector.delete(polling.connection_id, ALICE) and None
+        "files.finish done", lambda: polling.world.disconnector.delete(polling.connection_id, ALICE)
     )
     assert polling.poll() == {"retrievalId": polling.id, "status": "stopped"}
     assert (polling.world.results.objects, polling.world.retrievals.items) == ({}, {})

@@ -21,7 +21,14 @@ def test_a_client_may_rather_be_answered_later(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [None, {}, {"prefer": ""}, {"prefer": "wait=10"}, {"prefer": "respond-asynchronously"}, {"x": "respond-async"}],
+    [
+        None,
+        {},
+        {"prefer": ""},
+        {"prefer": "wait=10"},
+        {"prefer": "respond-asynchronously"},
+        {"x": "respond-async"},
+    ],
 )
 def test_otherwise_at_once(headers: dict[str, str] | None) -> None:
     assert not respond_async(headers)

@@ -24,7 +24,9 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
 
 
 def test_t16_the_page_runs_nothing_loads_nothing_and_links_nowhere() -> None:
-    assert not re.search(r"<(script|link|img|iframe|form|a|object|embed|base)\b|\son\w+=|style=|url\(|@import|https?:", HTML)
+    assert not re.search(
+        r"<(script|link|img|iframe|form|a|object|embed|base)\b|\son\w+=|style=|url\(|@import|https?:", HTML
+    )
 
 
 def test_t16_the_page_cannot_be_framed_and_tells_nobody_where_it_came_from() -> None:

@@ -59,7 +59,9 @@ def test_a_retrieval_is_stored_and_its_workflow_started(world: World, connection
     assert retrieval.id not in retrieval.prefix
 
 
-def test_the_same_filter_again_answers_with_the_running_retrieval(world: World, connection: Connection) -> None:
+def test_the_same_filter_again_answers_with_the_running_retrieval(
+    world: World, connection: Connection
+) -> None:
     first = world.requester.later(connection.id, ALICE, LABS)
     again = world.requester.later(connection.id, ALICE, RecordsRequest.parse({"resources": ["Labs"]}))
     assert again.id == first.id

@@ -59,7 +59,9 @@ def test_two_browsers_that_launch_at_once_are_not_both_bound(world: World) -> No
     assert world.attempt(login).cookie == digest(other[0][1])
 
 
-@pytest.mark.parametrize("ticket", ["", "short", "x" * 42, "x" * 44, "x" * 42 + "=", "x" * 42 + "é", "../" * 14])
+@pytest.mark.parametrize(
+    "ticket", ["", "short", "x" * 42, "x" * 44, "x" * 42 + "=", "x" * 42 + "é", "../" * 14]
+)
 def test_t28_a_malformed_ticket_costs_no_read(world: World, ticket: str) -> None:
     with refused(Fragment.INVALID):
         world.launch.go(ticket, None, API)
@@ -114,7 +116,9 @@ def test_code_and_state_reach_the_vendor_verbatim(world: World, login: Login, st
     assert world.vendor.given[0][:3] == ("portal", code, state)
 
 
-def test_t13_a_callback_twice_gives_a_fresh_handle_and_keeps_the_first_seal(world: World, login: Login) -> None:
+def test_t13_a_callback_twice_gives_a_fresh_handle_and_keeps_the_first_seal(
+    world: World, login: Login
+) -> None:
     first = world.back(login, "code=abc")
     sealed = world.attempt(login).code
     second = world.back(login, "code=abc")

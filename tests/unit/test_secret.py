@@ -43,7 +43,7 @@ def test_it_is_revealed_when_asked() -> None:
 def test_it_cannot_be_pickled_copied_or_written_as_json() -> None:
     for way in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
         with pytest.raises(TypeError) as refused:
-            way(HIDDEN)  # type: ignore[operator]
+            way(HIDDEN)
         assert "74cf" not in str(refused.value)
 
 

@@ -9,7 +9,15 @@ from portico import pkce
 from portico.attempt import Attempt, State, state_mark
 from portico.connection import Status
 from portico.directory import Portal
-from portico.errors import Conflict, Gone, InvalidRequest, NotAuthorizedYet, NotFound, StorageUnavailable, TooManyRequests
+from portico.errors import (
+    Conflict,
+    Gone,
+    InvalidRequest,
+    NotAuthorizedYet,
+    NotFound,
+    StorageUnavailable,
+    TooManyRequests,
+)
 from portico.ids import digest, session_of
 from tests.unit.fakes import START
 from tests.unit.samples import ALICE, BOB, RETURN_URL, World, portal
@@ -146,7 +154,7 @@ def test_a_finished_attempt_takes_no_place(world: World) -> None:
 def test_two_starts_at_once_keep_the_limit(world: World) -> None:
     for portal_id in ("one", "two"):
         world.start(portal_id=portal_id)
-    world.effects.on("attempts.open_of done", lambda: world.start(portal_id="three") and None)
+    world.effects.on("attempts.open_of done", lambda: world.start(portal_id="three"))
     with pytest.raises(TooManyRequests):
         world.start(portal_id="four")
 

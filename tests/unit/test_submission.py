@@ -112,7 +112,7 @@ def test_a_retrieval_that_nobody_waits_for_submits_nothing(submission: Submissio
 
 def test_a_retrieval_cancelled_while_it_is_begun_stops(submission: Submission) -> None:
     submission.world.effects.on(
-        "vendor.start", lambda: submission.world.discarding.discard(submission.stored) and None
+        "vendor.start", lambda: submission.world.discarding.discard(submission.stored)
     )
     assert submission.submitter.begin(submission.id)["status"] == "stopped"
     assert submission.world.retrievals.items == {}

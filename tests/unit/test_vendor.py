@@ -28,7 +28,13 @@ FLAT = {
 
 
 def reply(status: int, document: Any = None, **headers: str) -> Reply:
-    body = b"" if document is None else document if isinstance(document, bytes) else json.dumps(document).encode()
+    body = (
+        b""
+        if document is None
+        else document
+        if isinstance(document, bytes)
+        else json.dumps(document).encode()
+    )
     return Reply(status, headers, body)
 
 
@@ -133,7 +139,15 @@ def test_any_other_severity_is_not(severity: str | None) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["Not yet available", "result not available", "NOT READY", "not found", "Pending", "in progress", "Processing"],
+    [
+        "Not yet available",
+        "result not available",
+        "NOT READY",
+        "not found",
+        "Pending",
+        "in progress",
+        "Processing",
+    ],
 )
 def test_the_wordings_of_not_yet_are_known(message: str) -> None:
     (error,) = errors_of(in_error_data({"message": f"The data is {message}."}))
@@ -181,7 +195,9 @@ def test_every_answer_that_is_no_success_falls_into_one_class(
     assert told(refusal(answer)) == expected
 
 
-@pytest.mark.parametrize("word", ["invalid_grant", "invalid_client", "unauthorized_client", "re-authenticate"])
+@pytest.mark.parametrize(
+    "word", ["invalid_grant", "invalid_client", "unauthorized_client", "re-authenticate"]
+)
 def test_a_refusal_that_names_the_grant_is_explicit(word: str) -> None:
     error = refusal(reply(500, FLAT | {"status": 500, "message": f"upstream said {word}"}))
     assert isinstance(error, PortalRejected)

@@ -40,12 +40,11 @@ class Execution:
 
     def states(self) -> list[str]:
         """The states that it went through."""
-        entered = [
+        return [
             event["stateEnteredEventDetails"]["name"]
             for event in self.history()
             if "stateEnteredEventDetails" in event
         ]
-        return entered
 
     def everything(self) -> str:
         """All text that Step Functions holds about it."""

@@ -109,13 +109,20 @@ def test_patience_with_a_vendor_that_is_down_ends(
     assert ear.about(execution.retrieval_id)["detail"]["reason"] == "portal_unclear"
 
 
-def test_an_expired_result_begins_again_once(world: World, link: Link, outside: Outside) -> None:
-    outside.set_scenario(link.portal.id, async_outcome="never")
-    execution = started(world, link, "Patient")
-    seen_ready_until(world, execution, lambda: outside.count("start", link.portal.id) == 2)
-    outside.set_scenario(link.portal.id, async_outcome="data")
+def test_a_result_that_expired_while_it_arrived_begins_again(
+    world: World, link: Link, outside: Outside
+) -> None:
+    outside.set_scenario(
+        link.portal.id,
+        async_seconds=0,
+        async_outcome="gone",
+        profile="huge-3",
+        faults=[fault("retrieve", "truncated", megabytes=1)],
+    )
+    execution = started(world, link)
     assert execution.ended()["status"] == "SUCCEEDED"
-    assert execution.states().count("Begin") == 2
+    once = ["Begin", "Again", "Wait", "Poll", "Again"]
+    assert execution.states() == [*once, "Wait", "Poll", "Again", *once, "Completed", "Done"]
     assert outside.count("start", link.portal.id) == 2
 
 

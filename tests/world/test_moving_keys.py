@@ -53,13 +53,17 @@ def test_a_deployment_moves_to_another_key_and_loses_no_connection(own_world: Wo
     world, kms = own_world, own_world.aws("kms")
     old = world.stack.outputs["TokensKeyArn"]
     links = [connected(world, persona) for persona in ("epic", "bluebutton")]
-    under_way = App(world.api, world.token("somebody-in-the-middle")).authorized(world.outside.portal("cerner"))
+    under_way = App(world.api, world.token("somebody-in-the-middle")).authorized(
+        world.outside.portal("cerner")
+    )
 
     moved = re.sub(r"\bTokensKey\b", "TokensKeyTwo", (ROOT / "template.yaml").read_text())
     redeploy(world, tmp_path, moved, previous=old)
     new = world.stack.outputs["TokensKeyArn"]
     assert new != old
-    assert kms.describe_key(KeyId=old)["KeyMetadata"]["Enabled"], "the old key outlives its place in the stack"
+    assert kms.describe_key(KeyId=old)["KeyMetadata"]["Enabled"], (
+        "the old key outlives its place in the stack"
+    )
 
     assert under_way.exchange().status_code == 200, "a code that was sealed before the move"
     assert links[0].fetch("Patient").status_code == 200

@@ -90,15 +90,22 @@ def outbound(
         return redirect_uri
     method = method_of(redirect_uri, derived_auth_uri) or pkce.Method.S256
     if redirectors.derived_replaces_portal_url:
-        if "<" in derived_auth_uri or _CRAFTED.search(derived_auth_uri):
+        if "<" in derived_auth_uri:
             raise UnusableUrl("derivedAuthUri is a pattern, not a URL")
         redirectors.check_portal(derived_auth_uri)
-        nested = replace(nested, units=tuple(_UNIT.findall(quote(derived_auth_uri, safe=""))))
+        nested = replace(nested, units=tuple(_UNIT.findall(_quoted(derived_auth_uri))))
     nested = nested.with_parameter("code_challenge", challenge)
     said = _values(nested.text, "code_challenge_method")
     if len(said) != 1 or not said[0] or pkce.method_asked(said) is not method:
         nested = nested.with_parameter("code_challenge_method", method.value)
     return nested.whole()
+
+
+def _quoted(url: str) -> str:
+    try:
+        return quote(url, safe="")
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may escape
+        raise UnusableUrl("derivedAuthUri is no text") from None
 
 
 def with_client_url(outbound_url: str, client_url: str) -> str:

@@ -41,4 +41,5 @@ def task(logger: Logger) -> Callable[[Handler], Handler]:
 
 def last_moment(context: Any, now: float) -> float:
     """Until when a function that works through a long list may take up one more thing."""
-    return now + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    remaining: int = context.get_remaining_time_in_millis()
+    return now + remaining / 1000 - RESERVE_SECONDS

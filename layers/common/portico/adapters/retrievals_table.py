@@ -99,9 +99,7 @@ class RetrievalsTable:
         finished_at = retrieval.result.finished_at if retrieval.result else retrieval.created_at
         told = retrieval.summary(finished_at)
         try:
-            aws.transact(
-                {"Put": put}, {"Update": self._connections.retrieved(retrieval.connection_id, told)}
-            )
+            aws.transact({"Put": put}, {"Update": self._connections.retrieved(retrieval.connection_id, told)})
         except Conflict:
             raise Cancelled from None
 
