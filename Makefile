@@ -40,6 +40,11 @@ $(VENV)-sam/.ready: $(VENV)/bin/uv requirements/sam.txt
 	$(VENV)/bin/uv pip sync --quiet --python $(VENV)-sam/bin/python --require-hashes requirements/sam.txt
 	@touch $@
 
+$(VENV)-checkov/.ready: $(VENV)/bin/uv requirements/checkov.txt
+	$(VENV)/bin/uv venv --quiet --clear --python $(PY) $(VENV)-checkov
+	$(VENV)/bin/uv pip sync --quiet --python $(VENV)-checkov/bin/python --require-hashes requirements/checkov.txt
+	@touch $@
+
 setup: $(VENV)/.ready $(LOCAL)/layer/.ready $(LOCAL)/runtime/.ready ## install everything that the commands below need
 
 # --- the local world ---------------------------------------------------------------------------
@@ -57,12 +62,15 @@ WORKERS ?= 2
 test: setup ## pass the tests
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
-check: setup $(VENV)-sam/.ready ## format, lint, types, template checks, tests: what CI runs
+check: setup $(VENV)-sam/.ready $(VENV)-checkov/.ready ## format, lint, types, template checks, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam validate --lint --region us-east-1
+	$(PY) -m tools.expand_template
+	$(VENV)-checkov/bin/checkov --config-file .checkov.yaml -f template.yaml
+	$(VENV)-checkov/bin/checkov --config-file .checkov.yaml -f .aws-sam/expanded.json
 	$(MAKE) --no-print-directory test
 
 format: setup ## put the code into the house's form
@@ -84,11 +92,11 @@ deploy: build ## deploy the stack (asks for its parameters the first time)
 
 # --- housekeeping ------------------------------------------------------------------------------
 
-LOCKS := layers/common/requirements requirements/dev requirements/lambda requirements/sam requirements/uv
+LOCKS := layers/common/requirements requirements/dev requirements/lambda requirements/sam requirements/checkov requirements/uv
 
 lock: $(VENV)/bin/uv ## resolve the lock files anew
 	for lock in $(LOCKS); do $(VENV)/bin/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes \
 		--no-header --no-emit-index-url --upgrade $$lock.in -o $$lock.txt || exit 1; done
 
 clean: ## remove everything that was installed or built
-	rm -rf $(VENV) $(VENV)-sam $(LOCAL) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-sam $(VENV)-checkov $(LOCAL) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

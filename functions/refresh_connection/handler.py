@@ -27,7 +27,7 @@ def refresh_connection(record: SQSRecord) -> None:
         raise
     if outcome == "over":
         keep_alive.cancel(message["connectionId"])
-    logger.info("refresh", extra={"connection": message["connectionId"], "outcome": outcome})
+    logger.info("refresh", extra={"connection": message["connectionId"], "reason": outcome})
 
 
 @logger.inject_lambda_context(clear_state=True)

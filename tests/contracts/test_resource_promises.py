@@ -205,6 +205,19 @@ def origins_for_anyone(stack: Json) -> list[str]:
     return [str(origin) for origin in [*of_the_api, *of_buckets] if origin == "*"]
 
 
+SIGNALS = {"burned", "wrong_browser", "reauthorization_required", "device_token_refused", "key_unavailable"}
+MEASURES = {"5xx", "Latency", "Throttles", "ExecutionsTimedOut", "ApproximateNumberOfMessagesVisible"}
+
+
+def trouble_without_an_alarm(stack: Json) -> list[str]:
+    """Every signal is counted from a log and has an alarm; so has every measure of AWS's that we watch."""
+    alarms = [alarm["Properties"] for _, alarm in of_type(stack, "AWS::CloudWatch::Alarm")]
+    rung = {alarm["MetricName"] for alarm in alarms}
+    rung |= {one["Value"] for alarm in alarms for one in alarm.get("Dimensions", []) if one["Name"] == "reason"}
+    patterns = " ".join(one["Properties"]["FilterPattern"] for _, one in of_type(stack, "AWS::Logs::MetricFilter"))
+    return sorted((SIGNALS | MEASURES) - rung) + sorted(s for s in SIGNALS if f'"{s}"' not in patterns)
+
+
 class Promise(NamedTuple):
     """A check that finds what breaks the promise, and what spoils a template so that it does."""
 
@@ -213,6 +226,7 @@ class Promise(NamedTuple):
 
 
 PROMISES = {
+    "trouble rings": Promise(trouble_without_an_alarm, lambda stack: stack["Resources"].pop("BurnedAlarm")),
     "keys rotate and outlive the stack": Promise(
         keys_without_rotation, lambda stack: properties(stack, "TokensKey").pop("EnableKeyRotation")
     ),

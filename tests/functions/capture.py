@@ -170,7 +170,11 @@ def _imaginary(event: Any, world: World, token: str) -> Any:
     text = re.sub(r"python-httpx/[0-9.]+", "PatientApp/1.0", text)
     imagined = json.loads(text)
     claims = imagined["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
-    claims |= {n: v for n, v in {"iat": "1795600500", "nbf": "1795600500", "exp": "1795604100", "jti": "fake"}.items() if n in claims}
+    claims |= {
+        n: v
+        for n, v in {"iat": "1795600500", "nbf": "1795600500", "exp": "1795604100", "jti": "fake"}.items()
+        if n in claims
+    }
     return imagined
 
 

@@ -222,12 +222,11 @@ class World:
         self.healthy = False
         self.down = {"database": 0.0, "queue": 0.0, "keys": 0.0}
         self.device_dead_until = 0.0
-        self.refused_anew = False
+        self.refused_anew = self.parked_late = False
         self.deleted_at: float | None = None
         self.marked_at = 0.0
         self.troubles: list[float] = []
         self.dead_letters: list[tuple[str, Any]] = []
-        self.retry_seconds = RETRY_SECONDS
         self.grants: dict[int, Grant] = {}
         grant = self.login()
         begun = START - plan_.age * plan_.life
@@ -323,6 +322,7 @@ class World:
                 self.note(f"{name}: {outcome}")
                 return
             self.trouble()
+            self.parked_late = self.parked_late or name == "parked"
             if receives == MOST_RECEIVES:
                 self.dead_letters.append((name, content))
                 return
@@ -535,7 +535,7 @@ class World:
     # --- the queue ---------------------------------------------------------------------------------
 
     def later(self, connection_id: str, generation: int) -> None:
-        self.effect("queue", "later", lambda: self.send("retry", generation, self.retry_seconds))
+        self.effect("queue", "later", lambda: self.send("retry", generation, RETRY_SECONDS))
 
     def park(self, connection_id: str, renewal: Renewal) -> None:
         worker = self.simulation.current
@@ -557,6 +557,7 @@ class World:
         if not self.healthy:
             if draw() < self.plan.late_messages:
                 self.simulation.at(arrival, self.trouble)
+                self.parked_late = self.parked_late or name == "parked"
                 arrival += 60 * draw()
             else:
                 arrival += draw()
@@ -769,9 +770,10 @@ class World:
             raise Violation("a login is asked for, and the refresh token works")
         if works or grant.revoked:
             return
-        if grant.rotation is Rotation.STATIC or not grant.orphaned:
+        # Parked tokens that the queue brought late were as good as orphaned meanwhile.
+        if grant.rotation is Rotation.STATIC or not (grant.orphaned or self.parked_late):
             raise Violation("the connection is lost without a reason")
-        if grant.rotation in FORGIVING:
+        if grant.rotation in FORGIVING and grant.orphaned:
             # One mishap is what the window is for. Those before have used up the retries that come by themselves.
             lost = grant.orphaned[0]
             before = sum(t < lost - REFRESH_FUNCTION_SECONDS for t in self.troubles)
@@ -870,6 +872,11 @@ def outcome(plan_: Plan, make: Make, trace: list[str] | None = None) -> str:
     except Violation as violation:
         return str(violation)
     return ""
+
+
+def played(seed: int) -> str:
+    """What the history of a seed breaks, or nothing."""
+    return outcome(plan(seed), Make())
 
 
 def story(seed: int, make: Make | None = None) -> str:

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portico.sealing import Place
 from portico import pkce
 from portico.attempt import OPEN, Attempt, State
 from portico.connection import Connection, ConnectionPage
@@ -22,6 +21,7 @@ from portico.exchange import Activation
 from portico.records_request import RecordsRequest
 from portico.refresh import Failure, Renewal
 from portico.retrieval import File, Result, Retrieval, Status
+from portico.sealing import Place
 from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
 from portico.vendor import Stream

@@ -407,7 +407,7 @@ def test_a_strictly_rotating_portal_whose_reply_was_lost_shows_it_within_a_minut
     with pytest.raises(PortalUnclear):
         world.refresher.fresh(connection_id)
     world.clock.advance(RETRY_SECONDS)
-    assert world.refresher.retry(*world.retries.delayed[0]) == "reauthorization required"
+    assert world.refresher.retry(*world.retries.delayed[0]) == "reauthorization_required"
 
 
 def test_a_delayed_message_after_success_does_nothing() -> None:

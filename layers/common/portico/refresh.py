@@ -404,7 +404,7 @@ class Refresher:
         try:
             self._refresh(connection, tokens, tokens.refresh)
         except ReauthorizationRequired:
-            return "reauthorization required"
+            return "reauthorization_required"
         except (RefreshInProgress, PortalUnusable, PortalUnreachable, PortalBusy, PortalUnclear):
             # Its own delayed message is on the way, or the portal asked for more time than that.
             return "left to the next try"
