@@ -25,7 +25,8 @@ class Directory:
             middlewares=[self._ledger.watch("directory"), refusals(self._clock.now, known_tokens)]
         )
         for base in ("/directory/v1/client/endpoint", "/directory/v1/client/fhir/endpoint"):
-            for tail in ("/search", "/search/", "/search/{term}"):
+            # A term may hold anything, braces and slashes too; without a pattern aiohttp takes neither.
+            for tail in ("/search", "/search/", r"/search/{term:[\s\S]+}"):
                 app.router.add_get(f"{base}/{{category}}{tail}", self._search)
         return app
 

@@ -59,6 +59,11 @@ class Stores:
         self.backend.client("dynamodb").put_item(TableName=self.backend.attempts, Item=item)
         return attempt
 
+    def forget_retrieval(self, retrieval_id: str) -> None:
+        """No retrieval of that id is left from another test."""
+        key = {"id": {"S": retrieval_id}}
+        self.backend.client("dynamodb").delete_item(TableName=self.backend.retrievals, Key=key)
+
     def attribute(self, table: str, key: tuple[str, str], name: str) -> str | None:
         """One attribute of an item as DynamoDB holds it."""
         found = self.backend.client("dynamodb").get_item(TableName=table, Key={key[0]: {"S": key[1]}})

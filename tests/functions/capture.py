@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 _RECORDS = f"/v1/connections/{CONNECTION}/records"
 CASES = [
-    Case("search_portals", "by_name", "GET", "/v1/portals/clinical?q=epic&limit=2"),
+    Case("search_portals", "by_name", "GET", "/v1/portals/clinical?q=health&limit=2"),
     Case("search_portals", "everything", "GET", "/v1/portals/payer"),
     Case(
         "start_connection",

@@ -19,13 +19,13 @@ def test_portals_are_found_by_name_page_by_page(load: Load, vendor: dict[str, st
     assert answer["body"].keys() == {"portals", "next"}
     seen = answer["body"]["portals"]
     while cursor := answer["body"]["next"]:
-        answer = told(search(with_query(asked, q="epic", limit="1", cursor=cursor)))
+        answer = told(search(with_query(asked, q="health", limit="1", cursor=cursor)))
         seen += answer["body"]["portals"]
     names = [portal["name"] for portal in seen]
     assert names == sorted(names, key=str.casefold)
     assert len({portal["id"] for portal in seen}) == len(seen) > 1
     assert all(portal.keys() == FIELDS for portal in seen)
-    assert all("epic" in f"{portal['name']} {portal['organization']}".casefold() for portal in seen)
+    assert all("health" in f"{portal['name']} {portal['organization']}".casefold() for portal in seen)
     assert '"portals searched"' in log.getvalue()
 
 
@@ -88,7 +88,7 @@ def test_a_directory_in_trouble_is_told_without_its_words(
     outside.set_scenario(faults=[{"operation": "search", "answer": fault, "calls": 0}])
     answer = told(search(event("search_portals", "by_name")))
     assert (answer["status"], answer["body"]["type"]) == (status, f"{BASE}/problems/{slug}")
-    assert ("Retry-After" in answer["headers"]) == (status == 503)
+    assert status != 503 or int(answer["headers"]["Retry-After"]) > 0
     for told_by_vendor in ("access token", "not authorized", "unexpected error", "Gateway"):
         assert told_by_vendor not in str(answer)
         assert told_by_vendor not in log.getvalue()

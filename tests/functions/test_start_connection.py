@@ -127,7 +127,7 @@ def test_a_fourth_open_attempt_has_to_wait(
     )
 
 
-BODIES = bad_bodies("returnUrl") | {
+BODIES = bad_bodies("portalId") | {
     "missing field": ('{"portalId": "x", "dataType": "clinical"}', "returnUrl is required."),
     "another return URL": (
         '{"portalId": "x", "dataType": "clinical", "returnUrl": "https://evil.example/"}',
@@ -153,11 +153,6 @@ def test_a_bad_body_is_refused_and_starts_nothing(
     load: Load, vendor: dict[str, str], stores: Stores, case: str
 ) -> None:
     text, detail = BODIES[case]
-    if detail == "returnUrl is required.":
-        text = (
-            text.replace("{}", '{"portalId": "x", "dataType": "clinical"}')
-            or '{"portalId":"x","dataType":"payer"}'
-        )
     before = stores.connections.owned_by(OWNER, 100, None)
     answer = load("start_connection", **vendor)(with_body(event("start_connection", "start"), text))
     assert told(answer) == invalid(detail, BASE)

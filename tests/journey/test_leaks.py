@@ -96,4 +96,6 @@ def test_names_of_stored_files_say_nothing(after_a_journey: World) -> None:
     keys = [row["Key"] for page in pages for row in page.get("Contents", [])]
     assert leaks.found_in(keys, leaks.secrets_of(world)) == []
     assert keys
-    assert [key for key in keys if not re.fullmatch(r"results/[\w-]{22}/[\w-]{22}|tombstones/[\w-]{22}", key)] == []
+    assert [
+        key for key in keys if not re.fullmatch(r"results/[\w-]{22}/[\w-]{22}|tombstones/[\w-]{22}", key)
+    ] == []

@@ -192,11 +192,22 @@ def test_a_refresh_that_fails_keeps_the_refresh_token(
 
 
 @pytest.mark.parametrize("answer", ["401", "401-error-data"])
-def test_a_refresh_that_is_rejected_asks_for_a_new_login(answer: str, app: App, outside: Outside) -> None:
+def test_a_refresh_that_is_refused_twice_asks_for_a_new_login(
+    answer: str, app: App, outside: Outside
+) -> None:
     link = ended(app, outside.portal("epic"), outside)
-    outside.set_scenario(link.portal.id, faults=[fault("refresh", answer)])
+    outside.set_scenario(link.portal.id, faults=[fault("refresh", answer, calls=0)])
     assert refused(says_nothing_of_the_vendors(link.fetch("Patient"))) == REAUTHORIZE
     assert link.status[0] == "reauthorization_required"
+    assert outside.count("refresh", link.portal.id) == 2
+
+
+@pytest.mark.parametrize("answer", ["401", "401-error-data"])
+def test_a_refresh_that_is_refused_once_is_asked_for_again(answer: str, app: App, outside: Outside) -> None:
+    link = ended(app, outside.portal("epic"), outside)
+    outside.set_scenario(link.portal.id, faults=[fault("refresh", answer)])
+    assert link.fetch("Patient").status_code == 200
+    assert link.status == ("active", None)
 
 
 @pytest.mark.parametrize("answer", ["400", "403", "404"])

@@ -225,8 +225,7 @@ class UnparksOnce(Refresher):
         except Conflict:
             return "superseded"
         except StorageUnavailable:
-            # The queue is punctual: it brings a failed message back, only not soon.
-            return "put off" if self.sleep(refresh_world.VISIBILITY_SECONDS) else "put off"
+            return "dropped"
         return "stored"
 
 
@@ -263,7 +262,7 @@ def stores_an_empty(self: Tokens, reply: TokenReply) -> Tokens:
 MUTANTS = (
     Mutant("no lease", Make(items=NoLease)),
     Mutant("a lease that ignores the generation", Make(items=LeaseIgnoresGeneration)),
-    Mutant("a short lease", changed=constant(LEASE_SECONDS=3, UPSTREAM_SECONDS=0)),
+    Mutant("a short lease", changed=constant(LEASE_SECONDS=8, UPSTREAM_SECONDS=0)),
     Mutant("a request however late in its lease", Make(refresher=PostsHoweverLate)),
     Mutant("sent is not counted", Make(items=SentNotCounted)),
     Mutant("a blind commit", Make(items=BlindCommit)),

@@ -65,7 +65,7 @@ AGES = (0.9, 0.9, 1.1, 1.1, 1.1, 1.1, 0.2)
 TROUBLE = (0.0, 0.0, 0.0, 0.15, 0.3, 0.6)
 COMERS = (*[Kind.USE] * 5, *[Kind.FETCH] * 3, *[Kind.KEEP_ALIVE] * 2)
 MISHAPS = (
-    *[Kind.DATABASE_DOWN] * 4,
+    *[Kind.DATABASE_DOWN] * 6,
     *[Kind.DELETE] * 3,
     *[Kind.RECONNECT] * 3,
     *[Kind.DEVICE_DEAD] * 2,
@@ -85,9 +85,12 @@ def plan(seed: int) -> Plan:
         events.append(Event(_moment(random), pick(COMERS), random.getrandbits(32)))
     for _ in range(pick((0, 0, 1, 1, 2))):
         kind = pick(MISHAPS)
-        at = _moment(random) + draw()
+        at = pick(events).at + 1.5 * draw() if draw() < 0.5 else _moment(random)
         seconds = 60 + 120 * draw() if kind is Kind.DEVICE_DEAD else pick((3, 8, 20, 60)) * (0.5 + draw())
         events.append(Event(at, kind, random.getrandbits(32), seconds))
+        if kind is Kind.DEVICE_DEAD and draw() < 0.5:
+            # Somebody whose request the end of it overtakes.
+            events.append(Event(at + seconds - 0.5 * draw(), pick(COMERS), random.getrandbits(32)))
     return Plan(
         rotation=pick(ROTATIONS),
         life=pick(LIVES),
@@ -99,7 +102,7 @@ def plan(seed: int) -> Plan:
         aws_trouble=pick((0.0, 0.0, 0.0, 0.05, 0.2)),
         slow=pick((0.0, 0.0, 0.0, 0.0, 0.15, 0.5)),
         crashes=pick((0.0, 0.0, 0.25, 0.6)),
-        late_messages=pick((0.0, 0.0, 0.0, 0.3)),
+        late_messages=pick((0.0, 0.0, 0.0, 0.3, 0.6)),
         events=tuple(sorted(events, key=lambda event: event.at)),
     )
 

@@ -228,11 +228,9 @@ class World:
         self.troubles: list[float] = []
         self.dead_letters: list[tuple[str, Any]] = []
         self.grants: dict[int, Grant] = {}
-        grant = self.login()
         begun = START - plan_.age * plan_.life
+        grant = self.login(begun)
         bundle = Tokens(Secret(f"a.{grant.number}.1"), Secret(f"r.{grant.number}.1"), PATIENT)
-        if plan_.age >= 1:
-            grant.expire_access()
         self.items.put(
             Connection(
                 id=CONNECTION,
@@ -366,7 +364,7 @@ class World:
             simulation.wait(0.02)
             return act()
         slow = plan_.slow and draw() < plan_.slow
-        simulation.wait(13 * draw() if slow else 0.03 * draw())
+        simulation.wait(20 - 12 * draw() if slow else 0.03 * draw())
         if slow:
             self.trouble()
         crash = worker.crash
@@ -483,7 +481,7 @@ class World:
         attempt = f"attempt-{seed}"
         self.write("restart", lambda: self.items.restart(connection, attempt))
         self.simulation.wait(0.3)
-        grant = self.login()
+        grant = self.login(self.simulation.now)
         if seed % 3 == 0:  # some portals end the logins before
             for number in range(1, grant.number):
                 self.grants[number].revoked = True
@@ -567,8 +565,8 @@ class World:
 
     # --- the portal, behind OneRecord --------------------------------------------------------------
 
-    def login(self) -> Grant:
-        grant = Grant(len(self.grants) + 1, self.plan.rotation, self.plan.life, self.simulation.now)
+    def login(self, now: float) -> Grant:
+        grant = Grant(len(self.grants) + 1, self.plan.rotation, self.plan.life, now)
         self.grants[grant.number] = grant
         return grant
 
@@ -595,7 +593,7 @@ class World:
         simulation, draw = self.simulation, worker.draw
         if self.healthy or draw.random() >= self.plan.vendor_trouble:
             patience = draw.random()
-            simulation.wait(0.3 * patience if patience < 0.9 else 11 * draw.random())
+            simulation.wait(0.3 * patience if patience < 0.9 - self.plan.slow else 11 * draw.random())
             return self.answer(grant, serial, worker)
         self.trouble()
         trouble = draw.choice(VENDOR_TROUBLES)
@@ -794,7 +792,7 @@ class World:
         grant, serial = self.grant_of(item)
         until = simulation.now + 60
         hoped, feared = grant.accepts(serial, until), not grant.accepts(serial, simulation.now)
-        seen: list[str] = []
+        seen = ["nothing"]
 
         def body() -> None:
             refresher = self.refresher(worker)

@@ -683,8 +683,7 @@ class Integrator:
                 raise PortalRejected(401)
             if grant is None or not _proven(grant, verifier):
                 raise PortalRejected(400, explicit=True)
-            reply = self._reply(grant.patient, self._new_refresh(grant.patient))
-        return reply
+            return self._reply(grant.patient, self._new_refresh(grant.patient))
 
     def refresh(self, portal_id: str, refresh_token: Secret) -> TokenReply:
         with self.effects.around("vendor.refresh"):

@@ -207,4 +207,4 @@ class ConnectAttempts(RuleBasedStateMachine):
 
 
 TestConnectAttempts = ConnectAttempts.TestCase
-TestConnectAttempts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestConnectAttempts.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

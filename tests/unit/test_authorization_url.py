@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from portico import authorization_url, pkce
@@ -50,6 +50,7 @@ def names_of(url: str) -> set[str]:
     return {unquote(piece.partition("=")[0]) for piece in url.partition("#")[0].partition("?")[2].split("&")}
 
 
+@settings(max_examples=60)
 @given(NESTED, AROUND, st.sampled_from(["", "/:?=", "/:?=+~", ":@!$'()*,;"]), st.booleans())
 def test_the_nested_url_gains_exactly_the_challenge_and_its_method_and_keeps_every_other_byte(
     nested: str, around: tuple[str, str], safe: str, small_hex: bool
@@ -75,6 +76,7 @@ def test_the_nested_url_gains_exactly_the_challenge_and_its_method_and_keeps_eve
     assert result.startswith(before + untouched)
 
 
+@settings(max_examples=60)
 @given(NESTED, AROUND)
 def test_a_portal_without_pkce_gets_the_very_url_of_the_directory(
     nested: str, around: tuple[str, str]
@@ -89,6 +91,7 @@ def test_the_guides_own_example_keeps_its_doubly_encoded_redirect_uri() -> None:
     assert result == (GUIDE_REDIRECT + f"%26code_challenge%3D{CHALLENGE}" + "%26code_challenge_method%3DS256")
 
 
+@settings(max_examples=60)
 @given(HOSTILE)
 def test_a_challenge_that_is_there_already_is_replaced_in_its_place(old: str) -> None:
     assume("&" not in old)
@@ -334,6 +337,7 @@ def test_a_local_world_may_use_plain_http_on_its_own_addresses(portal_url: str) 
     assert authorization_url.outbound(url, "", None, local) == url
 
 
+@settings(max_examples=60)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_at_all_is_built_upon_or_refused(redirect: str, nested: str) -> None:
     for url in (redirect, redirect_uri(nested), f"https://redirector.onerecord.com/?portalURL={nested}"):

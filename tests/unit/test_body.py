@@ -5,7 +5,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico.body import LARGEST_BODY, fields_of
@@ -117,6 +117,7 @@ def test_a_mistyped_field_is_named_with_its_type(body: str, field: str, problem:
     assert refused(body) == (field, problem)
 
 
+@settings(max_examples=60)
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")), st.booleans())
 def test_any_text_at_all_is_read_or_refused(body: str, is_base64: bool) -> None:
     try:

@@ -8,10 +8,10 @@ from portico.authorization_url import Redirectors
 
 def test_a_missing_or_empty_setting_fails_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TOKENS_KEY", raising=False)
-    with pytest.raises(config.MissingSetting, match="^TOKENS_KEY$"):
+    with pytest.raises(config.MissingSetting, match=r"^TOKENS_KEY$"):
         config.required("TOKENS_KEY")
     monkeypatch.setenv("TOKENS_KEY", "")
-    with pytest.raises(config.MissingSetting, match="^TOKENS_KEY$"):
+    with pytest.raises(config.MissingSetting, match=r"^TOKENS_KEY$"):
         config.required("TOKENS_KEY")
 
 

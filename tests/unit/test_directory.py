@@ -174,7 +174,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from([*GUIDE_ROW, "extra"]), JSON))
 def test_t30_no_row_at_all_breaks_the_listing(fields: dict[str, Any]) -> None:
     portal = Portal.parse(GUIDE_ROW | fields, "clinical", REDIRECTORS)
@@ -249,7 +249,7 @@ def named(*names: str) -> Listing:
     return Listing([replace(SAMPLE, id=f"{i:03}", name=name) for i, name in enumerate(names)])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.sampled_from(["", "Maple", "maple", "MAPLE", "Ärzte", "straße", "STRASSE", "x" * 900])

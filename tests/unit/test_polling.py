@@ -184,7 +184,8 @@ NOT_YET: dict[str, Answer] = {
     "200 with words": (
         200,
         {},
-        b'{"errorData":{"errors":[{"severity":"INFORMATION","message":"The data is not yet available"}]},"payload":null}',
+        b'{"errorData":{"errors":[{"severity":"INFORMATION","message":"The data is not yet available"}]},'
+        b'"payload":null}',
     ),
     "200 with an error's severity": (
         200,

@@ -1,12 +1,13 @@
 """A browser on its way out to the portal and back home to the app."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 
 from portico.attempt import BrowserProblem, Fragment, State
 from portico.connection import Status
-from portico.errors import Conflict, StorageUnavailable
+from portico.errors import AuthorizationRejected, Conflict, StorageUnavailable
 from portico.ids import digest
 from tests.unit.samples import ALICE, API, BOB, RETURN_URL, Login, World, portal
 
@@ -107,11 +108,9 @@ def test_the_callback_never_exchanges_the_code(world: World, login: Login) -> No
 
 @pytest.mark.parametrize("state", [None, "a b+c/d==", "ü" * 1024])
 def test_code_and_state_reach_the_vendor_verbatim(world: World, login: Login, state: str | None) -> None:
-    from urllib.parse import urlencode
-
     code = "eyJ.x+/=" * 100
     world.back(login, urlencode({"code": code} | ({"state": state} if state else {})))
-    with pytest.raises(Exception, match="^$"):
+    with pytest.raises(AuthorizationRejected):
         world.exchange(login)
     assert world.vendor.given[0][:3] == ("portal", code, state)
 

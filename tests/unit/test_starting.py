@@ -10,6 +10,7 @@ from portico.attempt import Attempt, State, state_mark
 from portico.connection import Status
 from portico.directory import Portal
 from portico.errors import (
+    AuthorizationRejected,
     Conflict,
     Gone,
     InvalidRequest,
@@ -73,7 +74,7 @@ def test_a_portal_with_pkce_gets_a_challenge_whose_verifier_is_sealed(world: Wor
     assert attempt.preset_state == state_mark("7f3a")
     world.go(login)
     world.back(login, "code=c&state=7f3a")
-    with pytest.raises(Exception, match="^$"):
+    with pytest.raises(AuthorizationRejected):
         world.exchange(login)
     verifier = world.vendor.given[0][3]
     assert f"code_challenge%3D{pkce.challenge(verifier, pkce.Method.S256)}" in attempt.outbound
@@ -225,7 +226,7 @@ def test_a_portal_that_left_the_directory_cannot_be_reconnected(world: World) ->
     connection = world.connect()
     gone: list[Portal] = []
     world.portals[:] = gone
-    with pytest.raises(InvalidRequest, match="^id"):
+    with pytest.raises(InvalidRequest, match=r"^id: "):
         world.reconnect(connection.id)
 
 

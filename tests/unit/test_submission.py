@@ -148,8 +148,10 @@ def test_killed_at_any_point_and_called_again_it_runs_and_the_newest_transaction
 
 @pytest.mark.parametrize(
     ("poll", "first", "wait"),
-    [(0, 5, 5), (1, 5, 7), (2, 5, 10), (10, 5, 145), (14, 5, 556), (15, 5, 600), (10_000, 5, 600)]
-    + [(0, 0, 0), (3, 0, 3), (100, 0, 5), (0, 0.4, 0), (10_000, 0.001, 600)],
+    [
+        *[(0, 5, 5), (1, 5, 7), (2, 5, 10), (10, 5, 145), (14, 5, 556), (15, 5, 600), (10_000, 5, 600)],
+        *[(0, 0, 0), (3, 0, 3), (100, 0, 5), (0, 0.4, 0), (10_000, 0.001, 600)],
+    ],
 )
 def test_waits_grow_by_two_fifths_up_to_ten_minutes(poll: int, first: float, wait: int) -> None:
     assert wait_before(poll, first) == wait

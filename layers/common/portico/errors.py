@@ -30,7 +30,7 @@ PorticoError
     ├── PortalTimeout             sent, and no complete answer in time
     ├── DeviceTokenRefused        OneRecord refuses our own token; no patient's connection is at fault
     ├── StorageUnavailable        AWS did not answer, or throttles
-    │   └── KeyUnavailable            the tokens key is disabled or being deleted
+    │   └── KeyUnavailable            the tokens key is disabled, being deleted, or another one
     └── Conflict                  somebody else changed the same item first
 """
 
@@ -137,7 +137,7 @@ class RetrievalOverdue(PorticoError):
 
 
 class SealBroken(PorticoError):
-    """Sealed data does not open in its own place: tampered with, moved, or another key's."""
+    """Sealed data does not open in its own place: it was tampered with, or moved."""
 
 
 class Cancelled(PorticoError):
@@ -199,7 +199,7 @@ class StorageUnavailable(Retryable):
 
 
 class KeyUnavailable(StorageUnavailable):
-    """The tokens key is disabled or being deleted; an operator has to look."""
+    """The tokens key is disabled, being deleted, or not the one that sealed this; an operator has to look."""
 
     default_retry_after = 60
 

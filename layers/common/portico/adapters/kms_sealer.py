@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from portico.adapters import aws
-from portico.errors import SealBroken
+from portico.errors import KeyUnavailable, SealBroken
 from portico.sealing import Place, Seal
 
 _VERSION = 1
@@ -53,9 +53,15 @@ class KmsSealer:
         return _DataKey(made["Plaintext"], made["CiphertextBlob"], _aad(place))
 
     def open(self, place: Place, sealed: bytes) -> bytes:
-        """What was closed for this place. Raises SealBroken, StorageUnavailable."""
+        """What was closed for this place. Raises SealBroken, StorageUnavailable.
+
+        A seal under a key that is not ours is no tampering: in the middle of a deployment to another key, or
+        when nobody told us the previous one, it opens as soon as we know its key.
+        """
         wrapped, rest = _split(sealed)
-        key, _ = self._unwrap(place, wrapped)
+        key, by = self._unwrap(place, wrapped)
+        if by is None:
+            raise KeyUnavailable
         try:
             return AESGCM(key).decrypt(rest[:_NONCE], rest[_NONCE:], _aad(place))
         except (InvalidTag, ValueError):
@@ -68,14 +74,16 @@ class KmsSealer:
         """
         wrapped, rest = _split(sealed)
         key, by = self._unwrap(place, wrapped)
+        if by is None:
+            raise SealBroken
         if by == self._key_arn:
             return None
         with aws.errors():
             anew = self._kms.encrypt(KeyId=self._key_arn, Plaintext=key, EncryptionContext=place.context())
         return _head(anew["CiphertextBlob"]) + rest
 
-    def _unwrap(self, place: Place, wrapped: bytes) -> tuple[bytes, str]:
-        """The data key, and which of our keys had wrapped it."""
+    def _unwrap(self, place: Place, wrapped: bytes) -> tuple[bytes, str | None]:
+        """The data key, and which of our keys had wrapped it; None when neither had."""
         for arn in filter(None, (self._key_arn, self._previous_arn)):
             try:
                 with aws.errors():
@@ -90,7 +98,7 @@ class KmsSealer:
                     raise SealBroken from None
                 raise
             return found["Plaintext"], arn
-        raise SealBroken
+        return b"", None
 
 
 def _head(wrapped: bytes) -> bytes:
