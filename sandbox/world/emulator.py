@@ -23,7 +23,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from sandbox.world.emulator_server import CALLS_PATH, OWN_SETTINGS
+from sandbox.world.emulator_server import CALLS_PATH, OWN_SETTINGS, RECORDING
 
 REGION = OWN_SETTINGS["MINISTACK_REGION"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,14 +83,23 @@ class Emulator:
 
     @classmethod
     def start(
-        cls, *, wait_scale: float = 1.0, runtime_dir: Path = RUNTIME_DIR, patched: bool = True
+        cls,
+        *,
+        wait_scale: float = 1.0,
+        recording: Path | None = None,
+        runtime_dir: Path = RUNTIME_DIR,
+        patched: bool = True,
     ) -> "Emulator":
-        """Start one on a free port. Requests that come before its modules are loaded wait for them."""
+        """Start one on a free port. Requests that come before its modules are loaded wait for them.
+
+        What the stack's roles call is written into `recording`, if given.
+        """
         if not (runtime_dir / "awslambdaric").is_dir():
             raise EmulatorFailed("the Lambda runtime's libraries are not installed: run `make setup`")
         command = [sys.executable, "-m", "sandbox.world.emulator_server", str(runtime_dir)]
         home = Path(tempfile.mkdtemp(prefix="portico-world-"))
         settings = OWN_SETTINGS | {"SFN_WAIT_SCALE": str(wait_scale)}
+        settings |= {RECORDING: str(recording)} if recording else {}
         environment = isolated_environment(home, os.environ) | settings
         with (home / "emulator.log").open("wb") as log:
             process = subprocess.Popen(

@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.world.calls import counted, signed_call
+from sandbox.world.recording import Recording
 
 CALLS_PATH = "/_world/calls"
+RECORDING = "WORLD_RECORDING"
+"""The variable that names the file to record all calls in."""
 OWN_SETTINGS = {
     "AUTH": "true",
     "BIND_HOST": "127.0.0.1",
@@ -59,7 +62,9 @@ def main() -> None:
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
-    application: Any = in_front_of(ministack.app, emulator_patches.principals)
+    wanted = os.environ.get(RECORDING)
+    recording = Recording(Path(wanted), emulator_patches.principals) if wanted else None
+    application: Any = in_front_of(ministack.app, emulator_patches.principals, recording)
     asyncio.run(serve(application, config))
 
 
@@ -70,7 +75,9 @@ def _die_with_the_starter(home: Path) -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def in_front_of(emulator: Application, principals: dict[str, str]) -> Application:
+def in_front_of(
+    emulator: Application, principals: dict[str, str], recording: Recording | None = None
+) -> Application:
     """The emulator, with signed calls counted, and with TLS taken for granted: loopback stands for it."""
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -79,7 +86,8 @@ def in_front_of(emulator: Application, principals: dict[str, str]) -> Applicatio
         elif scope["path"] == CALLS_PATH:
             await _answer(send, counted.as_json(principals))
         else:
-            await emulator(_as_if_over_tls(scope), receive, _counting(scope, send))
+            read = recording.of(scope, receive) if recording else receive
+            await emulator(_as_if_over_tls(scope), read, _counting(scope, send))
 
     return application
 

@@ -28,6 +28,8 @@ class Settings:
     webhook_url: str | None = None
     poll_seconds: int | None = None
     wait_scale: float = 1.0
+    recording: Path | None = None
+    """Where all that the stack says to AWS is written down; nothing is, when not given."""
     stack: str = "portico-local"
     template: Path = ROOT / "template.yaml"
     parameters: Mapping[str, str] = field(default_factory=dict)

@@ -484,7 +484,8 @@ def test_a_bad_cursor_is_refused(stores: Stores, cursor: str) -> None:
 
 def swept(stores: Stores) -> list[Sealed]:
     """What a sweep sees, page after page."""
-    rows, after = [], None
+    rows: list[Sealed] = []
+    after = None
     while True:
         page = stores.connections.sealed(after)
         rows += page.rows
@@ -515,8 +516,6 @@ def test_rewrapping_changes_the_sealed_bytes_and_nothing_else(stores: Stores) ->
 def test_rewrapping_does_nothing_once_the_connection_has_moved(stores: Stores, seen: dict[str, Any]) -> None:
     connection = stores.put(active())
     with pytest.raises(Conflict):
-        stores.connections.rewrap(
-            Sealed(connection.id, 3, b"sealed tokens")._replace(**seen), b"sealed anew"
-        )
+        stores.connections.rewrap(Sealed(connection.id, 3, b"sealed tokens")._replace(**seen), b"sealed anew")
     assert stores.connections.get(connection.id) == connection
     assert stores.connections.get("gone") is None

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
+from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
 
 from portico.adapters import aws
 from portico.adapters.onerecord import OneRecord
 from portico.vendor import Stream
-from tests.adapters.faults import answering
 
 SERVICES = ("dynamodb", "kms", "s3", "secretsmanager", "sqs", "scheduler", "stepfunctions")
 
@@ -33,10 +33,12 @@ class Effects:
 
     seen: list[str] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
+    lost: int = 0
     _at: tuple[int, Callable[[], None]] | None = None
     _dead: bool = False
     _aside: bool = False
-    _committed: set[str] = field(default_factory=set)
+    _losing: dict[str, int] = field(default_factory=dict)
+    _transacted: set[str] = field(default_factory=set)
 
     def __call__(self, name: str) -> None:
         """An effect is about to happen."""
@@ -61,6 +63,11 @@ class Effects:
     def another_process(self) -> None:
         """What comes now runs elsewhere, untouched by what was planned for the one before."""
         self._dead, self._at = False, None
+        self._losing.clear()
+
+    def lose_answers(self, name: str, times: int) -> None:
+        """The next calls of an operation are carried out, and their answers never come."""
+        self._losing[name] = times
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -71,24 +78,31 @@ class Effects:
         finally:
             self._aside = before
 
-    # --- AWS ---------------------------------------------------------------------------------------
-
-    def before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse | None:
-        """botocore's hook: None lets the request through to the stand-in."""
+    def before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse:
+        """botocore's hook: carries the request out at the stand-in."""
         _, service, operation = event_name.split(".")
-        self(f"{_SHORT.get(service, service)}.{operation}")
-        if operation == "SendMessage":
+        name = f"{_SHORT.get(service, service)}.{operation}"
+        self(name)
+        answer = self._carry_out(request, event_name)
+        if not self._aside and self._losing.get(name):
+            self._losing[name] -= 1
+            self.lost += 1
+            raise ReadTimeoutError(endpoint_url=request.url)
+        return answer
+
+    def _carry_out(self, request: Any, event_name: str) -> AWSResponse:
+        # A transaction that happened happens once: DynamoDB keeps its token, the stand-in does not.
+        transaction = event_name.endswith(".TransactWriteItems")
+        token = json.loads(request.body)["ClientRequestToken"] if transaction else ""
+        if token and token in self._transacted:
+            return AWSResponse(request.url, 200, {}, MockRawResponse(b"{}"))
+        answer = botocore_stubber(event_name, request)
+        assert answer is not None
+        if token and answer.status_code == 200:
+            self._transacted.add(token)
+        if event_name.endswith(".SendMessage") and answer.status_code == 200:
             self.sent.append(json.loads(json.loads(request.body)["MessageBody"]))
-        if operation == "TransactWriteItems":
-            # As DynamoDB does and the stand-in does not: a transaction that happened happens once.
-            token = json.loads(request.body)["ClientRequestToken"]
-            if token in self._committed:
-                return answering(request, 200, b"{}")
-            response = botocore_stubber(event_name, request)
-            if response is not None and response.status_code == 200:
-                self._committed.add(token)
-            return response
-        return None
+        return answer
 
 
 _SHORT: Mapping[str, str] = {"secrets-manager": "secretsmanager", "sfn": "stepfunctions"}
@@ -96,7 +110,7 @@ _SHORT: Mapping[str, str] = {"secrets-manager": "secretsmanager", "sfn": "stepfu
 
 @contextmanager
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Effects]:
-    """Effects of everything that this process does from here on."""
+    """The effects of everything that this process does from here on."""
     effects = Effects()
     untouched = OneRecord.stream
 
@@ -113,33 +127,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Effects]:
             events.register_first("before-send", effects.before_send)
             stack.callback(events.unregister, "before-send", effects.before_send)
         yield effects
-
-
-@contextmanager
-def answer_lost(service: str, operation: str, *, times: int = 1) -> Iterator[list[str]]:
-    """The next calls of an operation are carried out, and their answers never come."""
-    lost: list[str] = []
-    client = aws.client(service)
-    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
-
-    def carry_out(request: Any, event_name: str, **_: object) -> None:
-        if len(lost) < times:
-            lost.append(operation)
-            for handler in _others(client, event_name, carry_out):
-                if handler(request=request, event_name=event_name) is not None:
-                    break
-            raise ReadTimeoutError(endpoint_url=request.url)
-
-    client.meta.events.register_first(event, carry_out)
-    try:
-        yield lost
-    finally:
-        client.meta.events.unregister(event, carry_out)
-
-
-def _others(client: Any, event_name: str, this: Callable[..., None]) -> list[Callable[..., Any]]:
-    handlers = client.meta.events._emitter._handlers.prefix_search(event_name)
-    return [handler for handler in handlers if handler is not this]
 
 
 def _operation(url: str, body: Mapping[str, Any] | None) -> str:

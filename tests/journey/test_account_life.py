@@ -40,7 +40,8 @@ def objects(world: World) -> list[str]:
 
 def schedules(world: World) -> list[str]:
     group = world.stack.physical_ids["KeepAliveGroup"].rpartition("/")[2]
-    return [s["Name"] for s in world.aws("scheduler").list_schedules(GroupName=group)["Schedules"]]
+    pages = world.aws("scheduler").get_paginator("list_schedules").paginate(GroupName=group)
+    return [schedule["Name"] for page in pages for schedule in page["Schedules"]]
 
 
 def everything(world: World) -> Iterator[str]:

@@ -86,9 +86,9 @@ def plan(seed: int) -> Plan:
     for _ in range(pick((0, 0, 1, 1, 2))):
         kind = pick(MISHAPS)
         at = pick(events).at + 1.5 * draw() if draw() < 0.5 else _moment(random)
-        seconds = 60 + 120 * draw() if kind is Kind.DEVICE_DEAD else pick((3, 8, 20, 60)) * (0.5 + draw())
+        seconds = 60 + 120 * draw() if kind is Kind.DEVICE_DEAD else pick((3, 8, 20, 40, 60)) * (0.5 + draw())
         events.append(Event(at, kind, random.getrandbits(32), seconds))
-        if kind is Kind.DEVICE_DEAD and draw() < 0.5:
+        if kind in (Kind.DEVICE_DEAD, Kind.DATABASE_DOWN) and draw() < 0.5:
             # Somebody whose request the end of it overtakes.
             events.append(Event(at + seconds - 0.5 * draw(), pick(COMERS), random.getrandbits(32)))
     return Plan(

@@ -304,7 +304,7 @@ class World:
 
         worker = self.worker(name, seed, body)
         draw = worker.draw.random()
-        self.simulation.spawn(worker, 60.0 if name == "fetch" and draw < 0.3 else 29.0)
+        self.simulation.spawn(worker, 60.0 if name == "fetch" and draw < 0.5 else 29.0)
 
     def deliver(self, name: str, content: Any, seed: int, receives: int = 1) -> None:
         """A message arrives; unless it is dealt with, it comes again, and in the end goes to the dead letters."""
@@ -364,9 +364,9 @@ class World:
             simulation.wait(0.02)
             return act()
         slow = plan_.slow and draw() < plan_.slow
-        simulation.wait(20 - 12 * draw() if slow else 0.03 * draw())
         if slow:
             self.trouble()
+        simulation.wait(20 - 12 * draw() if slow else 0.03 * draw())
         crash = worker.crash
         if crash is not None and crash[0] == name:
             if not crash[1]:

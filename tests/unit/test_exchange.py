@@ -545,6 +545,21 @@ def test_with_storage_failing_once_at_any_point_nothing_is_left_undecided(step: 
     assert world.attempt(login).state in (State.CONNECTED, State.FAILED)
 
 
+def test_storing_what_arrived_is_given_up_before_the_lease_is_over(world: World, login: Login) -> None:
+    for error in (Conflict(), StorageUnavailable()):
+        world.effects.fail("connections.activate", *(error for _ in range(1000)))
+        begun = world.clock()
+        with pytest.raises(type(error)):
+            world.exchange(login)
+        assert world.clock() - begun < LEASE_SECONDS
+        world.effects.clear()
+        world.clock.advance(LEASE_SECONDS)
+        world.code()
+        world.vendor.codes["code-1"] = world.vendor.codes.pop(f"code-{world.codes}")
+    with pytest.raises(Gone, match="outcome_unknown"):
+        world.exchange(login)
+
+
 @pytest.mark.parametrize("step", ["connections.activate", "connections.activate done"])
 def test_tokens_that_arrived_are_stored_although_the_database_fails_at_first(
     world: World, login: Login, step: str

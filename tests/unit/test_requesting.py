@@ -165,6 +165,17 @@ def test_what_is_too_large_to_answer_with_becomes_a_file(world: World, connectio
     assert len(json.loads(stored)["entry"]) == LARGEST_INLINE // 100_000 + 2
 
 
+def test_t26_a_file_of_a_connection_deleted_meanwhile_does_not_stay(
+    world: World, connection: Connection
+) -> None:
+    note = {"resourceType": "DocumentReference", "id": "d", "description": "x" * 100_000}
+    world.vendor.answers["records"] = [(200, {}, envelope([note] * (LARGEST_INLINE // 100_000 + 2)))]
+    world.effects.on("file.close done", lambda: world.disconnector.delete(connection.id, ALICE))
+    with pytest.raises(NotFound):
+        world.requester.now(connection.id, ALICE, EVERYTHING)
+    assert (world.connections.items, world.retrievals.items, world.results.objects) == ({}, {}, {})
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -59,7 +59,9 @@ def test_a_deployment_moves_to_another_key_and_loses_no_connection(own_world: Wo
 
     moved = re.sub(r"\bTokensKey\b", "TokensKeyTwo", (ROOT / "template.yaml").read_text())
     redeploy(world, tmp_path, moved, previous="")
-    assert refused(links[0].fetch("Patient")) == (503, "temporarily-unavailable"), "the previous key was forgotten"
+    assert refused(links[0].fetch("Patient")) == (503, "temporarily-unavailable"), (
+        "the previous key was forgotten"
+    )
     assert links[0].read()["status"] == "active", "nobody is held or asked to log in again for that"
     redeploy(world, tmp_path, moved, previous=old)
     new = world.stack.outputs["TokensKeyArn"]

@@ -86,6 +86,7 @@ def outbound(
     redirectors.check(redirect_uri)
     nested = _Nested.of(redirect_uri)
     redirectors.check_portal(nested.text)
+    _check_answer(nested.text)
     if challenge is None:
         return redirect_uri
     method = method_of(redirect_uri, derived_auth_uri) or pkce.Method.S256
@@ -93,12 +94,21 @@ def outbound(
         if "<" in derived_auth_uri:
             raise UnusableUrl("derivedAuthUri is a pattern, not a URL")
         redirectors.check_portal(derived_auth_uri)
+        _check_answer(derived_auth_uri)
         nested = replace(nested, units=tuple(_UNIT.findall(_quoted(derived_auth_uri))))
     nested = nested.with_parameter("code_challenge", challenge)
     said = _values(nested.text, "code_challenge_method")
     if len(said) != 1 or not said[0] or pkce.method_asked(said) is not method:
         nested = nested.with_parameter("code_challenge_method", method.value)
     return nested.whole()
+
+
+def _check_answer(url: str) -> None:
+    """A code in the query is the one answer that arrives here without passing through a page or a fragment."""
+    if any(unquote(mode) not in ("", "query") for mode in _values(url, "response_mode")):
+        raise UnusableUrl("portalURL asks for another response mode than query")
+    if any(unquote(kind) != "code" for kind in _values(url, "response_type")):
+        raise UnusableUrl("portalURL asks for another response type than code")
 
 
 def _quoted(url: str) -> str:

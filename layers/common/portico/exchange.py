@@ -257,7 +257,10 @@ class Exchanger:
                 if self.attempts.get(attempt.key) == done:
                     return self._reread(connection, None)
                 connection = self._reread(connection, attempt)
+                if self.clock() >= now + PERSIST_SECONDS:
+                    raise
                 seal = self._seal(connection)
+                self.sleep(0.05)
                 continue
             except StorageUnavailable:
                 if self.clock() >= now + PERSIST_SECONDS:

@@ -43,6 +43,19 @@ def new_verifier(random: Random) -> str:
     return base64url(random(96))
 
 
+def verifier_of(ticket: str) -> str:
+    """The verifier of a login whose portal wants it in the open (`plain`): whoever launches can make it again.
+
+    There the challenge is the verifier, so that the URL as stored has `stand_in` in its place.
+    """
+    return base64url(hashlib.sha512(b"portico verifier\0" + ticket.encode()).digest())
+
+
+def stand_in(verifier: str) -> str:
+    """What is stored in the place of a challenge that says its verifier; it tells nothing of it."""
+    return challenge(verifier, Method.S256)
+
+
 def challenge(verifier: str, method: Method) -> str:
     """The `code_challenge` of section 4.2."""
     if method is Method.PLAIN:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portico import attempt as attempt_
-from portico import authorization_url, return_url, sealing
+from portico import authorization_url, pkce, return_url, sealing
 from portico.attempt import Attempt, BrowserProblem, Callback, Fragment, State
 from portico.errors import Conflict
 from portico.exchange import HeldCode
@@ -58,8 +58,14 @@ class Launch:
             except Conflict:
                 continue
             client_url = f"{base_url}/oauth/callback/{session}"
-            return authorization_url.with_client_url(bound.outbound, client_url), cookie_now
+            return authorization_url.with_client_url(_spoken(bound.outbound, ticket), client_url), cookie_now
         raise Conflict
+
+
+def _spoken(outbound: str, ticket: str) -> str:
+    """The URL with the verifier itself where the portal's method is plain; any other has no stand-in of it."""
+    verifier = pkce.verifier_of(ticket)
+    return outbound.replace(pkce.stand_in(verifier), verifier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,8 +138,9 @@ class Starter:
     def _begin(self, connection: Connection, portal: Portal, url: str, *, reconnect: bool) -> Started:
         ticket = new_secret(self.random)
         key = digest(session_of(ticket))
-        verifier = pkce.new_verifier(self.random) if portal.pkce else None
-        challenge = pkce.challenge(verifier, portal.pkce) if verifier and portal.pkce else None
+        verifier = self._verifier(portal, ticket)
+        # What is stored never says the verifier, even if the portal wants to hear it.
+        challenge = pkce.stand_in(verifier) if verifier else None
         seal = self.sealer.prepare(sealing.verifier_of(key)) if verifier else None
         state = authorization_url.preset_state(portal.redirect_uri)
         now = self.clock()
@@ -162,6 +163,11 @@ class Starter:
         connection = connection if reconnect else replace(connection, attempt=key)
         self._store(connection, attempt, now)
         return Started(connection, ticket, attempt.expires_at)
+
+    def _verifier(self, portal: Portal, ticket: str) -> str | None:
+        if portal.pkce is pkce.Method.PLAIN:
+            return pkce.verifier_of(ticket)
+        return pkce.new_verifier(self.random) if portal.pkce else None
 
     def _store(self, connection: Connection, attempt: Attempt, now: float) -> None:
         for _ in range(3):
