@@ -51,7 +51,7 @@ def ground(
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(aws, "time", SimpleNamespace(sleep=lambda _: None))
     _outside.reset()
-    _outside.set_scenario(profile="tiny", async_seconds=0)
+    _outside.set_scenario(profile="tiny", async_seconds=0, token_seconds=86_400)
     logging.getLogger("portico").setLevel(logging.CRITICAL)
     with effects.watched(monkeypatch) as seen:
         yield Ground(stores, _outside, seen, monkeypatch, _login)

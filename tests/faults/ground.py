@@ -21,7 +21,6 @@ from tests.faults.effects import Effects
 from tests.functions import handlers
 from tests.functions.answers import Json
 from tests.functions.handlers import Function, event
-from tests.functions.patients import a_portal
 from tests.samples import NOW, PORTAL, active, fresh_id, fresh_owner, retrieval_of
 from tests.sandbox.client import Client, Connected
 
@@ -72,7 +71,7 @@ class Ground:
 
     @cached_property
     def portal(self) -> PortalInfo:
-        return a_portal(self.outside)
+        return self.outside.portal("cerner")
 
     @property
     def sealer(self) -> KmsSealer:
@@ -168,6 +167,7 @@ def a_login(outside: Outside) -> Callable[[PortalInfo], Connected]:
     known: dict[str, Connected] = {}
 
     def login(portal: PortalInfo) -> Connected:
+        """The same every time."""
         if portal.id not in known:
             known[portal.id] = fresh_login(outside, portal)
         return known[portal.id]

@@ -376,9 +376,11 @@ class Later(_OverAConnection):
 
 
 class _OverARetrieval(_OverAConnection):
+    filter = RecordsRequest(("Patient",))
+
     def prepare(self) -> None:
         super().prepare()
-        self.rid = self.ground.retrieval(self.before, request=RecordsRequest(("Patient",))).id
+        self.rid = self.ground.retrieval(self.before, request=self.filter).id
 
     def request(self) -> Json:
         return event(self.function, "retrieval") | {"retrievalId": self.rid}  # type: ignore[no-any-return]
@@ -445,10 +447,12 @@ class Taking(_Polling):
 class TakingInParts(Taking):
     """A result that goes up in several parts."""
 
+    filter = RecordsRequest(("Labs",))
+
     def prepare(self) -> None:
-        self.ground.monkeypatch.setattr("portico.adapters.results_bucket.PART_BYTES", 400)
+        self.ground.monkeypatch.setattr("portico.adapters.results_bucket.PART_BYTES", 20_000)
         self.ground.monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
-        self.uploads_before = self.ground.uploads()
+        self.ground.outside.set_scenario(profile="typical")
         super().prepare()
 
 

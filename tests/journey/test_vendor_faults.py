@@ -180,13 +180,22 @@ def later(world: World, link: Link) -> None:
     ("answer", "told"),
     [(a, UNAVAILABLE) for a in BUSY] + [(a, PORTAL_ERROR) for a in [*UNCLEAR, *UNUSABLE]],
 )
-def test_a_refresh_that_fails_keeps_the_refresh_token(
-    answer: str, told: tuple[int, str], world: World, app: App, outside: Outside
+def test_a_refresh_that_fails_marks_no_connection(
+    answer: str, told: tuple[int, str], app: App, outside: Outside
 ) -> None:
     link = ended(app, outside.portal("epic"), outside)
     outside.set_scenario(link.portal.id, faults=[fault("refresh", answer)])
     assert refused(says_nothing_of_the_vendors(link.fetch("Patient"))) == told
     assert link.status == ("active", None)
+
+
+@pytest.mark.parametrize("answer", ["503", "502", "reset", "truncated", "html"])
+def test_after_a_refresh_that_failed_the_next_one_succeeds(
+    answer: str, world: World, app: App, outside: Outside
+) -> None:
+    link = ended(app, outside.portal("epic"), outside)
+    outside.set_scenario(link.portal.id, faults=[fault("refresh", answer)])
+    assert link.fetch("Patient").status_code >= 500
     later(world, link)
     assert link.fetch("Patient").status_code == 200
 

@@ -155,7 +155,7 @@ def page(listing: Listing, query: Query) -> Page:
     When nothing of what the vendor returned matches by our reading, the vendor's word stands.
     """
     unique = {portal.id: portal for portal in listing.portals}
-    matching = [p for p in unique.values() if _matches(p, query.term.casefold())] or list(unique.values())
+    matching = [p for p in unique.values() if matches(p, query.term)] or list(unique.values())
     rest = sorted(matching, key=_order)
     if query.after:
         rest = [p for p in rest if _order(p) > query.after]
@@ -177,7 +177,9 @@ def limit_of(parameters: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _matches(portal: Portal, term: str) -> bool:
+def matches(portal: Portal, term: str) -> bool:
+    """Whether a portal is what somebody means by a part of a name, the beginning of a ZIP code, or an id."""
+    term = term.casefold()
     names = (portal.name.casefold(), portal.organization.casefold())
     return any(term in name for name in names) or portal.zip.startswith(term) or portal.id.casefold() == term
 

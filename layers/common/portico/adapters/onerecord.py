@@ -22,7 +22,7 @@ import httpx
 from portico.adapters.deadline_transport import DEADLINE, DeadlineTransport
 from portico.adapters.device_secret import DeviceCredentials, DeviceSecret
 from portico.authorization_url import Redirectors
-from portico.directory import Listing, Portal
+from portico.directory import Listing, Portal, matches
 from portico.errors import (
     DeviceTokenRefused,
     PortalTimeout,
@@ -181,6 +181,9 @@ class OneRecordDirectory:
             reply = self._get(data_type, tail)
             if reply.status == 404:
                 self._path = 1 - self._path
+        if reply.status == 404 and term:
+            # Nothing found, or a path that takes no term: the whole list tells which.
+            return [portal for portal in self._ask(data_type, "") if matches(portal, term)]
         if reply.status == 401:
             raise DeviceTokenRefused
         if not reply.ok:
