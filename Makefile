@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LOCAL := .local
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup demo run test check bench build deploy lock clean format
+.PHONY: help setup demo run test unit nightly soak check bench build deploy lock clean format
 
 help: ## what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,16 @@ WORKERS ?= 2
 
 test: setup ## pass the tests
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile
+
+unit: setup ## the fast part of the tests: the domain alone
+	$(PY) -m pytest tests/unit -p no:schemathesis
+
+soak: setup ## five million histories of the refresh protocol
+	$(PY) -m tests.protocols.soak
+
+nightly: setup ## the long runs: a thousand fuzz cases an operation, five million histories
+	FUZZ_CASES=1000 $(PY) -m pytest tests/fuzz
+	$(MAKE) --no-print-directory soak
 
 check: setup $(VENV)-sam/.ready $(VENV)-checkov/.ready ## format, lint, types, template checks, tests: what CI runs
 	$(VENV)/bin/ruff format --check .

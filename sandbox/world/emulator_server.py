@@ -53,7 +53,7 @@ def main() -> None:
     from sandbox.world import emulator_patches
 
     if "plain" not in sys.argv[3:]:
-        emulator_patches.apply(runtime, [*OWN_SETTINGS, "GATEWAY_PORT"])
+        emulator_patches.apply(runtime, [*OWN_SETTINGS, "GATEWAY_PORT", RECORDING])
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app as ministack

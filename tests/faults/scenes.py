@@ -447,12 +447,12 @@ class Taking(_Polling):
 class TakingInParts(Taking):
     """A result that goes up in several parts."""
 
-    filter = RecordsRequest(("Labs",))
+    filter = RecordsRequest(("DocumentReference",))
 
     def prepare(self) -> None:
-        self.ground.monkeypatch.setattr("portico.adapters.results_bucket.PART_BYTES", 20_000)
+        self.ground.monkeypatch.setattr("portico.adapters.results_bucket.PART_BYTES", 400_000)
         self.ground.monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
-        self.ground.outside.set_scenario(profile="typical")
+        self.ground.outside.set_scenario(attachment_megabytes=1)
         super().prepare()
 
 

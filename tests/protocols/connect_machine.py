@@ -218,7 +218,10 @@ class Machine:
     # --- what the app does -------------------------------------------------------------------------
 
     def start(self) -> None:
-        person, portal_id = self.random.choice(self.people), self.random.choice(self.random.choice((PORTALS, PORTALS[:2])))
+        person, portal_id = (
+            self.random.choice(self.people),
+            self.random.choice(self.random.choice((PORTALS, PORTALS[:2]))),
+        )
         try:
             started = self.world.starter.start(person.owner, portal_id, "clinical", RETURN_URL)
         except PorticoError as error:
@@ -237,7 +240,9 @@ class Machine:
         except PorticoError as error:
             self.saw(f"reconnect {type(error).__name__}")
             return
-        self.logins.append(Login(person, login.connection_id, login.portal_id, started.ticket, reconnect=True))
+        self.logins.append(
+            Login(person, login.connection_id, login.portal_id, started.ticket, reconnect=True)
+        )
         self.saw("reconnect")
 
     def delete(self) -> None:
@@ -257,13 +262,16 @@ class Machine:
         person = self.random.choice(self.people)
         if not person.handles:
             return
-        connection_id, handle = person.handles[-1 - min(int(self.random.expovariate(1.5)), len(person.handles) - 1)]
+        connection_id, handle = person.handles[
+            -1 - min(int(self.random.expovariate(1.5)), len(person.handles) - 1)
+        ]
         draw = self.random.random()
         if draw < 0.1 and self.logins:  # of somebody else's connection, or of another of one's own
             connection_id = self.random.choice(self.logins).connection_id
         if self.random.random() < 0.4:
             self.world.effects.fail(
-                self.random.choice(("vendor.exchange", "vendor.exchange done")), self.random.choice(UPSTREAM)()
+                self.random.choice(("vendor.exchange", "vendor.exchange done")),
+                self.random.choice(UPSTREAM)(),
             )
         self.world.vendor.device_token_good = self.random.random() < 0.95
         self.exchange_as(person, connection_id, handle)
@@ -334,7 +342,9 @@ class Machine:
         tab = self.some_tab()
         if tab is None:
             return
-        self.tabs.append(Tab(tab.login, tab.session, tab.url, self.random.choice(self.browsers), tab.launched_by))
+        self.tabs.append(
+            Tab(tab.login, tab.session, tab.url, self.random.choice(self.browsers), tab.launched_by)
+        )
 
     def log_in(self) -> None:
         """The person at the browser logs in at the portal, and is sent back with a code; or is not."""
@@ -469,7 +479,9 @@ class Machine:
         if attempt.state not in OPEN and (attempt.code or attempt.verifier):
             raise Violation("an attempt that is over keeps what was secret")
         now = self.world.clock()
-        living = [a for a in self.world.attempts.items.values() if a.owner == attempt.owner and a.is_open(now)]
+        living = [
+            a for a in self.world.attempts.items.values() if a.owner == attempt.owner and a.is_open(now)
+        ]
         if len(living) > OPEN_PER_OWNER:
             raise Violation(f"{len(living)} attempts of one user are open")
 

@@ -12,9 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from portico import refresh
+from portico import refresh, sealing
 from portico.connection import Connection, Status
-from portico.errors import Conflict, PortalRejected, ReauthorizationRequired, StorageUnavailable
+from portico.errors import (
+    Conflict,
+    PortalRejected,
+    PortalUnusable,
+    ReauthorizationRequired,
+    RefreshInProgress,
+    Retryable,
+    StorageUnavailable,
+)
 from portico.refresh import Failure, Refresher, Renewal
 from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
@@ -117,7 +125,7 @@ class FailureWipesTokens(MemoryItems):
     def release(self, connection: Connection, failure: Failure) -> None:
         super().release(connection, failure)
         assert self.item is not None
-        place = refresh_world.sealing.tokens_of(self.item.id, self.item.generation)
+        place = sealing.tokens_of(self.item.id, self.item.generation)
         kept = replace(Tokens.from_bytes(opened(place, self.item.tokens or b"")), refresh=None)
         self.item = replace(self.item, tokens=Seal(place).close(kept.to_bytes()))
 
@@ -156,9 +164,9 @@ class ParkedOverwrites(Refresher):
         if current is None:
             return "over"
         generation = current.generation + 1
-        place = refresh.sealing.tokens_of(connection_id, renewal.generation)
+        place = sealing.tokens_of(connection_id, renewal.generation)
         bundle = self.sealer.open(place, renewal.tokens)
-        seal = self.sealer.prepare(refresh.sealing.tokens_of(connection_id, generation))
+        seal = self.sealer.prepare(sealing.tokens_of(connection_id, generation))
         self.connections.renew(
             connection_id, replace(renewal, tokens=seal.close(bundle), generation=generation)
         )
@@ -167,7 +175,7 @@ class ParkedOverwrites(Refresher):
 
 class KeyAfterTheReply(Refresher):
     def _commit(self, held: Connection, renewal: Renewal, renewed: Tokens) -> tuple[Connection, Tokens]:
-        self.sealer.prepare(refresh.sealing.tokens_of(held.id, renewal.generation))
+        self.sealer.prepare(sealing.tokens_of(held.id, renewal.generation))
         return Refresher._commit(self, held, renewal, renewed)
 
 
@@ -199,7 +207,7 @@ class LostRaceIsARevocation(Refresher):
     def _require_reauthorization(self, held: Connection) -> NoReturn:
         try:
             Refresher._require_reauthorization(self, held)
-        except refresh.RefreshInProgress:
+        except RefreshInProgress:
             raise ReauthorizationRequired from None
 
 
@@ -233,7 +241,7 @@ class HandsOutTheOldToken(Refresher):
     def fresh(self, connection_id: str) -> tuple[Connection, Tokens]:
         try:
             return Refresher.fresh(self, connection_id)
-        except (refresh.Retryable, refresh.PortalUnusable):
+        except (Retryable, PortalUnusable):
             connection = self._active(connection_id)
             return connection, self._open(connection)
 
@@ -241,9 +249,9 @@ class HandsOutTheOldToken(Refresher):
 # --- numbers and bundles ---------------------------------------------------------------------------
 
 
-def constant(**values: float) -> Callable[[], Any]:
-    """Other numbers in the protocol."""
-    return lambda: patch.multiple(refresh, **values)
+def short_lease() -> Any:
+    """The lease is over before the request is."""
+    return patch.multiple(refresh, LEASE_SECONDS=8, UPSTREAM_SECONDS=0)
 
 
 def early_retry() -> Any:
@@ -262,7 +270,7 @@ def stores_an_empty(self: Tokens, reply: TokenReply) -> Tokens:
 MUTANTS = (
     Mutant("no lease", Make(items=NoLease)),
     Mutant("a lease that ignores the generation", Make(items=LeaseIgnoresGeneration)),
-    Mutant("a short lease", changed=constant(LEASE_SECONDS=8, UPSTREAM_SECONDS=0)),
+    Mutant("a short lease", changed=short_lease),
     Mutant("a request however late in its lease", Make(refresher=PostsHoweverLate)),
     Mutant("sent is not counted", Make(items=SentNotCounted)),
     Mutant("a blind commit", Make(items=BlindCommit)),
@@ -279,7 +287,9 @@ MUTANTS = (
     Mutant("parked tokens overwrite a newer generation", Make(refresher=ParkedOverwrites)),
     Mutant("parked tokens come back once only", Make(refresher=UnparksOnce)),
     Mutant("the data key after the reply", Make(refresher=KeyAfterTheReply)),
-    Mutant("the rotated token is dropped", changed=lambda: patch.object(Tokens, "renewed", drops_the_rotated)),
+    Mutant(
+        "the rotated token is dropped", changed=lambda: patch.object(Tokens, "renewed", drops_the_rotated)
+    ),
     Mutant("an empty token is stored", changed=lambda: patch.object(Tokens, "renewed", stores_an_empty)),
     Mutant("marked on any error", Make(refresher=MarkOnAnyError)),
     Mutant("any refusal is believed", Make(refresher=BelievesAnyRefusal)),

@@ -30,7 +30,9 @@ def play_all(play: Callable[[int], str], first: int, count: int, most_broken: in
     played = 0
     # Forked, so that a process starts with everything imported.
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        chunks = [(play, seed, min(CHUNK, first + count - seed)) for seed in range(first, first + count, CHUNK)]
+        chunks = [
+            (play, seed, min(CHUNK, first + count - seed)) for seed in range(first, first + count, CHUNK)
+        ]
         for number, found in pool.imap_unordered(_chunk, chunks):
             played += number
             broken |= found

@@ -366,6 +366,7 @@ class World:
         slow = plan_.slow and draw() < plan_.slow
         if slow:
             self.trouble()
+            self.parked_late = self.parked_late or worker.name == "parked"
         simulation.wait(20 - 12 * draw() if slow else 0.03 * draw())
         crash = worker.crash
         if crash is not None and crash[0] == name:

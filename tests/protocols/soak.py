@@ -1,6 +1,6 @@
 """The long proof: millions of histories of the refresh protocol, and of steps of the connect protocol.
 
-    python -m tests.protocols.soak [--histories 5000000] [--steps 5000000] [--first SEED]
+python -m tests.protocols.soak [--histories 5000000] [--steps 5000000] [--first SEED]
 """
 
 import argparse

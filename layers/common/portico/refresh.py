@@ -320,7 +320,12 @@ class Refresher:
             except Conflict:
                 # The generation moved: this very write, repeated after a lost answer, or a peer's.
                 current = self._active(held.id)
-                return current, self._open(current)
+                if not _outdates(renewal, current, held):
+                    return current, self._open(current)
+                generation = current.generation + 1
+                seal = self.sealer.prepare(sealing.tokens_of(held.id, generation))
+                renewal = replace(renewal, tokens=seal.close(renewed.to_bytes()), generation=generation)
+                continue
             except StorageUnavailable:
                 if self.clock() >= last_try:
                     self.retries.park(held.id, renewal)
@@ -446,6 +451,11 @@ def is_stale(connection: Connection, now: float) -> bool:
 
 def _expired(connection: Connection, now: float) -> bool:
     return connection.token_expires_at is not None and now >= connection.token_expires_at
+
+
+def _outdates(renewal: Renewal, current: Connection, held: Connection) -> bool:
+    """Whether tokens are newer than the stored ones: those of an earlier reply, out of the same login."""
+    return renewal.refreshed_at > current.refreshed_at and current.authorized_at == held.authorized_at
 
 
 def _backoff(failures: int) -> float:
