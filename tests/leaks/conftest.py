@@ -1,16 +1,14 @@
 """A world of its own, in which every secret and every health field is a canary, and each sink is listened to."""
 
 import dataclasses
-import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from sandbox.world.settings import Settings
 from sandbox.world.world import World, running_world
 from tests.leaks import drive, plants, sinks
-from tests.leaks.canaries import CLASSES, Canaries, Search
+from tests.leaks.canaries import Canaries, Search
 
 _table: list[str] = []
 
@@ -41,8 +39,9 @@ def collected(world: World, canaries: Canaries) -> sinks.Collected:
     """What was written anywhere while everything was played."""
     with sinks.listening(world) as listeners:
         drive.everything(world, canaries)
-        collected = listeners.collect()
-    return collected
+        drive.settled(world)
+        listeners.met(canaries)
+        return listeners.collect()
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +60,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("leak scanner: sinks x classes")
         for line in _table:
             terminalreporter.write_line(line)
-
-
-__all__ = ["CLASSES", "Path", "secrets"]

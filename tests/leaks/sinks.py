@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
 from sandbox.world.world import World
 from tests.journey.app import tables
 from tests.journey.leaks import log_lines
+from tests.leaks.canaries import Canaries
 
 AWS_SINKS = (
     "logs",
@@ -65,6 +66,11 @@ class Listeners:
 
     def __init__(self, world: World, answers: list[httpx.Response], events: str) -> None:
         self._world, self._answers, self._events = world, answers, events
+
+    def met(self, canaries: Canaries) -> None:
+        """The secrets of our own making that the answers have handed out."""
+        for answer in self._answers:
+            _met(answer, canaries)
 
     def collect(self) -> Collected:
         """Every sink with all texts that it holds."""
@@ -191,3 +197,16 @@ def _location(value: str, *, launched: bool, path: str) -> Iterable[tuple[str, s
     if re.search(r"/files/[^/]+$", path):
         return [("HTTP file Location", value)]
     return [("HTTP headers", f"location: {value}")]
+
+
+def _met(answer: httpx.Response, canaries: Canaries) -> None:
+    parts = dict(_answer(answer))
+    if "HTTP start body" in parts:
+        canaries.add("ticket", str(answer.json()["authorizationUrl"]).rpartition("/")[2])
+    if "HTTP launch Location" in parts:
+        client = parse_qs(urlsplit(answer.headers["location"]).query).get("clientURL")
+        canaries.add("session", client[0].rpartition("/")[2] if client else None)
+    canaries.add("cookie", *answer.cookies.values())
+    canaries.add("handle", *parse_qs(parts.get("HTTP return fragment", "")).get("handle", []))
+    signed = parse_qs(urlsplit(parts.get("HTTP file Location", "")).query)
+    canaries.add("signed URL", *signed.get("X-Amz-Signature", []), *signed.get("Signature", []))
