@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,11 @@ class Backend:
         return {name.lower(): value for name, value in headers.items()}, body
 
     def use(self) -> None:
-        """From here on the adapters of this process speak to this stand-in."""
-        if os.environ.get("AWS_ENDPOINT_URL") != self.url:
-            os.environ.pop("AWS_ENDPOINT_URL", None)
-            os.environ |= {"AWS_ENDPOINT_URL": self.url} if self.url else {}
-        if _in_use.get("backend") is not self:
-            _in_use["backend"] = self
-            aws._client.cache_clear()
-            aws._session.cache_clear()
+        """From here on the adapters of this process speak to this stand-in, with clients that it keeps."""
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        os.environ |= {"AWS_ENDPOINT_URL": self.url} if self.url else {}
+        for name, kept in _clients.setdefault(id(self), _fresh_clients()).items():
+            setattr(aws, name, kept)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,14 +89,22 @@ class Backend:
         }
 
 
-_in_use: dict[str, Backend] = {}
+_MADE_BY = {name: getattr(aws, name).__wrapped__ for name in ("_client", "_session")}
+_clients: dict[int, dict[str, Any]] = {}
+
+
+def _fresh_clients() -> dict[str, Any]:
+    """What the adapters make their clients with, with nothing made yet."""
+    return {name: cache(make) for name, make in _MADE_BY.items()}
 
 
 @contextmanager
 def moto() -> Iterator[Backend]:
     """moto inside this process: it answers before a request leaves the client."""
     with mock_aws(config={"core": {"mock_credentials": False}}):
-        yield _prepared("moto", None)
+        backend = _prepared("moto", None)
+        yield backend
+        _clients.pop(id(backend), None)
 
 
 @contextmanager
@@ -106,7 +112,9 @@ def emulator() -> Iterator[Backend]:
     """The emulator of the local world, without a deployed stack."""
     running = Emulator.start()
     try:
-        yield _prepared("emulator", running.url)
+        backend = _prepared("emulator", running.url)
+        yield backend
+        _clients.pop(id(backend), None)
     finally:
         running.stop()
 

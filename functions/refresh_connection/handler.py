@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from portico import deployment, log
+from portico import api, deployment, log
 from portico.adapters.refresh_queue import handle
 from portico.errors import PorticoError
 
@@ -17,13 +17,16 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def refresh_connection(record: SQSRecord) -> None:
-    message = record.json_body
     try:
+        message = record.json_body
         outcome = handle(message, refresher)
     except PorticoError as error:
         logger.warning(
             "refresh put off", extra={"connection": message["connectionId"], "reason": error.reason}
         )
+        raise
+    except Exception as error:
+        logger.error("unexpected", extra=api.defect(error))
         raise
     if outcome == "over":
         keep_alive.cancel(message["connectionId"])

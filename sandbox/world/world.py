@@ -48,9 +48,7 @@ class World:
             front = gateway.Front(local_routes(world))
             running.push_async_callback(front.stop)
             await front.serve(listening)
-            world.emulator = Emulator.start(
-                wait_scale=settings.wait_scale, recording=settings.recording
-            )
+            world.emulator = Emulator.start(wait_scale=settings.wait_scale, recording=settings.recording)
             running.push_async_callback(asyncio.to_thread, world.emulator.stop)
             world.outside = await outside_world.start(
                 outside_world.OutsideSettings(device_token=settings.device_token)

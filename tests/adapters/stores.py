@@ -27,6 +27,10 @@ class HeldClock:
     def __call__(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        """Whoever waits by this clock moves it on."""
+        self.now += seconds
+
 
 @dataclass
 class Stores:

@@ -152,7 +152,7 @@ BROKEN: list[tuple[Rule, Break]] = [
     (promises.no_asynchronous_message_is_lost, drop("RefreshQueue", "RedrivePolicy")),
     (
         promises.no_asynchronous_message_is_lost,
-        drop("RefreshConnectionFunctionRefresh", "FunctionResponseTypes"),
+        drop("RefreshMessages", "FunctionResponseTypes"),
     ),
     (
         promises.rights_are_single_actions_on_named_resources,

@@ -53,6 +53,6 @@ def ground(
     _outside.reset()
     _outside.set_scenario(profile="tiny", async_seconds=0, token_seconds=86_400)
     logging.getLogger("portico").setLevel(logging.CRITICAL)
-    with effects.watched(monkeypatch) as seen:
+    with effects.watched(monkeypatch, stores.clock) as seen:
         yield Ground(stores, _outside, seen, monkeypatch, _login)
     _outside.reset()

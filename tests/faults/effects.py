@@ -22,6 +22,8 @@ from portico.adapters.deadline_transport import DeadlineTransport
 
 SERVICES = ("dynamodb", "kms", "s3", "secretsmanager", "sqs", "scheduler", "stepfunctions")
 
+NOWHERE = "http://127.0.0.1:9/"
+
 
 class Killed(BaseException):
     """The function's process is gone: nothing in it may catch this."""
@@ -29,10 +31,11 @@ class Killed(BaseException):
 
 @dataclass
 class Effects:
-    """The effects of one test. `sent` holds the messages that reached the refresh queue."""
+    """The effects of one test. `sent` holds the messages that reached the refresh queue, and when they come."""
 
+    now: Callable[[], float]
     seen: list[str] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     lost: int = 0
     _at: tuple[int, Callable[[], None]] | None = None
     _dead: bool = False
@@ -78,14 +81,14 @@ class Effects:
         finally:
             self._aside = before
 
-    def before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse:
-        """botocore's hook: carries the request out at the stand-in."""
+    def before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse | None:
+        """botocore's hook, in the place of the stand-in's own: carries the request out there."""
+        if request.url.startswith(NOWHERE):
+            return None  # another hook has answered
         _, service, operation = event_name.split(".")
         name = f"{_SHORT.get(service, service)}.{operation}"
         self(name)
         answer = self._carry_out(request, event_name)
-        # The stand-in's own hook comes after this one, and would carry it out once more.
-        request.url = "http://127.0.0.1:9/"
         if not self._aside and self._losing.get(name):
             self._losing[name] -= 1
             self.lost += 1
@@ -108,7 +111,8 @@ class Effects:
         if token and answer.status_code == 200:
             self._transacted.add(token)
         if event_name.endswith(".SendMessage") and answer.status_code == 200:
-            self.sent.append(json.loads(json.loads(request.body)["MessageBody"]))
+            sent = json.loads(request.body)
+            self.sent.append((self.now() + sent["DelaySeconds"], json.loads(sent["MessageBody"])))
         return answer
 
 
@@ -116,9 +120,9 @@ _SHORT: Mapping[str, str] = {"secrets-manager": "secretsmanager", "sfn": "stepfu
 
 
 @contextmanager
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Effects]:
+def watched(monkeypatch: pytest.MonkeyPatch, now: Callable[[], float]) -> Iterator[Effects]:
     """The effects of everything that this process does from here on."""
-    effects = Effects()
+    effects = Effects(now)
     untouched = DeadlineTransport.handle_request
 
     def send(self: DeadlineTransport, request: httpx.Request) -> httpx.Response:
@@ -129,7 +133,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Effects]:
     with ExitStack() as stack:
         for service in SERVICES:
             events = aws.client(service).meta.events
-            events.register_first("before-send", effects.before_send)
+            events.unregister("before-send", botocore_stubber)
+            stack.callback(events.register, "before-send", botocore_stubber)
+            events.register("before-send", effects.before_send)
             stack.callback(events.unregister, "before-send", effects.before_send)
         yield effects
 

@@ -25,6 +25,8 @@ from tests.samples import NOW, PORTAL, active, fresh_id, fresh_owner, retrieval_
 from tests.sandbox.client import Client, Connected
 
 ISSUER = "https://login.example.com"
+VISIBILITY_SECONDS = 150
+"""After which the queue brings a message again that a function did not take."""
 SOON = 0.25
 """The total deadline of a call of the vendor, in seconds."""
 
@@ -106,11 +108,20 @@ class Ground:
         return dict(request)
 
     def deliver(self) -> None:
-        """Every message of the refresh queue that is due by now comes, and comes again while it is refused."""
-        for message in self.effects.sent[:]:
-            self.effects.sent.remove(message)
-            if self.call("refresh_connection", sqs(message)).come_again:
-                self.effects.sent.append(message)
+        """Every message of the refresh queue that is due by now comes, and once more later if it is refused."""
+        due = [sent for sent in self.effects.sent if sent[0] <= self.clock.now]
+        for sent in due:
+            self.effects.sent.remove(sent)
+            if self.call("refresh_connection", sqs(sent[1])).come_again:
+                self.effects.sent.append((self.clock.now + VISIBILITY_SECONDS, sent[1]))
+
+    def later(self, seconds: float) -> None:
+        """Time passes, and the queue brings what falls due."""
+        end = self.clock.now + seconds
+        while coming := [at for at, _ in self.effects.sent if at <= end]:
+            self.clock.now = max(self.clock.now, min(coming))
+            self.deliver()
+        self.clock.now = end
 
     # --- what is stored ----------------------------------------------------------------------------
 
@@ -148,6 +159,15 @@ class Ground:
         with self.effects.aside():
             return self.stores.retrievals.get(retrieval_id)
 
+    def execution(self, retrieval_id: str) -> str | None:
+        """The state of a retrieval's workflow, None when it was never started."""
+        machine = self.stores.backend.state_machine.replace(":stateMachine:", ":execution:")
+        states = self.stores.backend.client("stepfunctions")
+        try:
+            return str(states.describe_execution(executionArn=f"{machine}:{retrieval_id}")["status"])
+        except states.exceptions.ExecutionDoesNotExist:
+            return None
+
     def objects(self, prefix: str) -> set[str]:
         """The keys under a prefix of the results bucket."""
         bucket = self.stores.backend.bucket
@@ -155,11 +175,11 @@ class Ground:
             found = self.stores.backend.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
         return {row["Key"] for row in found.get("Contents", [])}
 
-    def uploads(self) -> int:
-        """Multipart uploads that nobody completed or aborted."""
+    def uploads(self, prefix: str) -> int:
+        """Multipart uploads under a prefix that nobody completed or aborted."""
         with self.effects.aside():
             found = self.stores.backend.client("s3").list_multipart_uploads(Bucket=self.stores.backend.bucket)
-        return len(found.get("Uploads", []))
+        return sum(upload["Key"].startswith(prefix) for upload in found.get("Uploads", []))
 
 
 def a_login(outside: Outside) -> Callable[[PortalInfo], Connected]:
@@ -199,7 +219,7 @@ def told(function: Function, request: Json) -> Told:
         return Told(0, type(error).__name__, again)
     if "batchItemFailures" in answer:
         refused = bool(answer["batchItemFailures"])
-        return Told(0 if refused else 200, "again" if refused else "taken", 30 if refused else None)
+        return Told(0 if refused else 200, "again" if refused else "taken", VISIBILITY_SECONDS if refused else None)
     if "statusCode" not in answer:
         return Told(200, str(answer.get("status", "complete" if answer.get("complete") else "")), None, answer)
     headers = answer["headers"]

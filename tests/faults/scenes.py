@@ -12,17 +12,18 @@ from typing import Any
 from portico.adapters.kms_sealer import KmsSealer
 from portico.attempt import State
 from portico.connection import Connection, Status
+from portico.errors import KeyUnavailable
 from portico.exchange import HeldCode
 from portico.fetch import BundleWriter
 from portico.ids import digest, new_secret, session_of
 from portico.records_request import RecordsRequest
-from portico.refresh import Renewal
+from portico.refresh import MOST_SENT, Renewal
 from portico.retrieval import Retrieval
 from portico.retrieval import Status as RetrievalStatus
 from portico.sealing import code_of, tokens_of, transaction_of, verifier_of
 from portico.secret import Secret
 from portico.tokens import Tokens
-from tests.faults.ground import Ground, Told, fresh_login
+from tests.faults.ground import VISIBILITY_SECONDS, Ground, Told, fresh_login
 from tests.functions.answers import Json, with_body, with_query
 from tests.functions.handlers import event
 from tests.functions.patients import USERNAME
@@ -40,6 +41,7 @@ class Scene:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.last = Told(0, "never called")
+        self.killed = False
         with ground.effects.aside():
             self.prepare()
 
@@ -64,11 +66,15 @@ class Scene:
         """The caller goes on as it is told to, and the queue brings what is due."""
         for _ in range(8):
             told = self.call()
-            self.ground.deliver()
             if not told.come_again:
+                self.ground.later(60)
                 return
-            self.ground.clock.now += (told.retry_after or 0) + 1
+            self.ground.later((told.retry_after or 0) + 1)
         raise AssertionError(f"still told to come again: {self.last}")
+
+    def died(self) -> None:
+        """The function is gone; it may take a while until somebody calls again."""
+        self.killed = True
 
     def done(self) -> bool:
         """Everything is as it should be."""
@@ -369,10 +375,7 @@ class Later(_OverAConnection):
     def done(self) -> bool:
         with self.ground.effects.aside():
             known = self.ground.stores.retrievals.of_connection(self.id)
-        machine = self.ground.stores.backend.state_machine.replace(":stateMachine:", ":execution:")
-        states = self.ground.stores.backend.client("stepfunctions")
-        running = [states.describe_execution(executionArn=f"{machine}:{rid}")["status"] for rid in known]
-        return self.last.status == 202 and running == ["RUNNING"]
+        return self.last.status == 202 and [self.ground.execution(rid) for rid in known] == ["RUNNING"]
 
 
 class _OverARetrieval(_OverAConnection):
@@ -440,6 +443,7 @@ class Taking(_Polling):
         assert stored.result is not None
         kept = {file.key for file in stored.result.files}
         last = self.connection.last_retrieval
+        assert self.killed or not self.ground.uploads(stored.prefix), "an upload that nobody ends"
         return bool(kept) and kept <= self.ground.objects(stored.prefix) and last is not None
 
 
@@ -524,9 +528,7 @@ class Cancelling(_OverARetrieval):
         return self.ground.http(self.function, "cancel", rid=self.rid)
 
     def done(self) -> bool:
-        machine = self.ground.stores.backend.state_machine.replace(":stateMachine:", ":execution:")
-        states = self.ground.stores.backend.client("stepfunctions")
-        stopped = states.describe_execution(executionArn=f"{machine}:{self.rid}")["status"] == "ABORTED"
+        stopped = self.ground.execution(self.rid) == "ABORTED"
         gone = self.ground.retrieval_now(self.rid) is None and not self.ground.objects(self.prefix)
         return gone and stopped and self.last.status in (202, 404)
 
@@ -638,10 +640,12 @@ class Rewrapping(_OverAConnection):
         return event(self.function, "all")  # type: ignore[no-any-return]
 
     def done(self) -> bool:
-        key = self.ground.settings["TOKENS_KEY"]
-        with self.ground.effects.aside():
-            place = tokens_of(self.id, self.connection.generation)
-            opened = KmsSealer(key).open(place, self.connection.tokens or b"")
+        place, key = tokens_of(self.id, self.connection.generation), self.ground.settings["TOKENS_KEY"]
+        try:
+            with self.ground.effects.aside():
+                opened = KmsSealer(key).open(place, self.connection.tokens or b"")
+        except KeyUnavailable:
+            return False  # still under the key before
         return self.last.word == "complete" and bool(Tokens.from_bytes(opened).refresh)
 
 
@@ -652,7 +656,12 @@ class _Message(_OverAConnection):
     function = "refresh_connection"
 
     def message(self) -> Json:
+        """What the queue brings."""
         raise NotImplementedError
+
+    def died(self) -> None:
+        super().died()
+        self.ground.later(VISIBILITY_SECONDS)
 
     def request(self) -> Json:
         (record,) = event(self.function, "retry")["Records"]
@@ -662,6 +671,13 @@ class _Message(_OverAConnection):
 @scene("refresh_connection-retry")
 class Retrying(_Message):
     so_far = EXPIRED | {"sent": 1}
+
+    def settle(self) -> None:
+        super().settle()
+        if self.connection.sent >= MOST_SENT:
+            # Enough by itself: the next use goes on.
+            request = self.ground.http("retrieve_records", "at_once", id=self.id)
+            self.ground.call("retrieve_records", with_body(request, {"resources": ["Patient"]}))
 
     def message(self) -> Json:
         return {"kind": "retry", "connectionId": self.id, "generation": self.before.generation}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,8 +64,9 @@ def vendor(outside: Outside) -> dict[str, str]:
 
 @pytest.fixture
 def clock(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> HeldClock:
-    """The functions' clock, which is that of the stores."""
+    """The functions' clock, which is that of the stores; whoever sleeps moves it on."""
     monkeypatch.setattr(deployment, "clock", stores.clock)
+    monkeypatch.setattr(deployment, "sleep", stores.clock.sleep)
     return stores.clock
 
 
@@ -78,3 +80,11 @@ def log() -> Iterator[StringIO]:
     yield lines
     for handler, stream in zip(handlers_, before, strict=True):
         handler.setStream(stream)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that botocore wanted to wait between its tries; it does not wait them."""
+    waited: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
+    return waited

@@ -4,6 +4,7 @@ import pytest
 
 from portico.attempt import State
 from portico.connection import Connection
+from portico.ids import owner_of
 from portico.records_request import RecordsRequest
 from tests.adapters.stores import HeldClock, Stores
 from tests.functions.answers import CONNECTION, NOT_FOUND, Json, at, by_another, invalid, ok, told
@@ -36,8 +37,6 @@ def test_a_user_without_connections_sees_none(load: Load) -> None:
 
 
 def test_connections_are_listed_newest_first_page_by_page(load: Load, stores: Stores) -> None:
-    from portico.ids import owner_of
-
     owner = owner_of("https://login.example.com", "collector")
     mine = [stores.put(active(owner, created_at=NOW + n)) for n in range(3)]
     manage = load("manage_connections")

@@ -1,12 +1,15 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 
+from portico.adapters.kms_sealer import KmsSealer
 from portico.errors import ResultExpired, ResultMalformed, RetrievalFailed, RetrievalOverdue
 from portico.retrieval import DEADLINE_SECONDS, Retrieval, Status
+from portico.sealing import transaction_of
 from sandbox.outside import Outside
 from tests.adapters.stores import RETENTION, HeldClock, Stores
 from tests.functions.answers import CONNECTION, RETRIEVAL, Json
@@ -125,8 +128,6 @@ def test_an_error_that_is_the_result_is_the_end(poll: Poll, outside: Outside, lo
 def test_a_result_that_is_gone_is_begun_anew_once(
     poll: Poll, stores: Stores, outside: Outside, retrieval: Retrieval
 ) -> None:
-    from dataclasses import replace
-
     stores.retrievals.polled(replace(retrieval, ready=True))
     outside.set_scenario(async_outcome="never", pending="404")
     assert poll(TASK) == RESTART
@@ -141,9 +142,6 @@ def test_a_result_that_is_gone_is_begun_anew_once(
 
 
 def _sealed(stores: Stores) -> bytes:
-    from portico.adapters.kms_sealer import KmsSealer
-    from portico.sealing import transaction_of
-
     return KmsSealer(stores.backend.key).prepare(transaction_of(RETRIEVAL)).close(b'["unknown"]')
 
 

@@ -4,9 +4,11 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from portico.connection import Status
 from sandbox.outside import Outside
+from tests.adapters.faults import refusing
 from tests.adapters.stores import HeldClock, Stores
 from tests.functions.answers import CONNECTION, Json
 from tests.functions.conftest import Load
@@ -43,7 +45,7 @@ def test_what_nobody_told_the_outcome_of_is_tried_again(
     assert stored is not None
     assert (stored.generation, stored.sent) == (connection.generation + 1, 0)
     assert outside.count("refresh") == 1
-    assert '"outcome":"refreshed"' in log.getvalue()
+    assert '"reason":"refreshed"' in log.getvalue()
     assert reply.access.reveal() not in log.getvalue()
 
 
@@ -54,7 +56,7 @@ def test_what_is_settled_is_left_alone(
     assert load("refresh_connection", **vendor)(carrying("retry", generation=2)) == DONE
     assert stores.connections.get(CONNECTION) == connection
     assert outside.count("refresh") == 0
-    assert '"outcome":"settled"' in log.getvalue()
+    assert '"reason":"settled"' in log.getvalue()
 
 
 def test_an_idle_connection_is_kept_alive(
@@ -87,7 +89,7 @@ def test_parked_tokens_are_stored_once(
     refresh = load("refresh_connection", **vendor)
     for outcome in ("stored", "superseded"):
         assert refresh(event("refresh_connection", "parked")) == DONE
-        assert f'"outcome":"{outcome}"' in log.getvalue()
+        assert f'"reason":"{outcome}"' in log.getvalue()
     stored = stores.connections.get(CONNECTION)
     assert stored is not None
     assert (stored.tokens, stored.generation) == (b"fake sealed tokens", 4)
@@ -134,16 +136,26 @@ def test_a_message_that_cannot_be_read_comes_again_and_is_told_without_its_text(
     assert "not JSON" not in log.getvalue()
 
 
-def test_a_store_in_trouble_makes_the_message_come_again(
+UNREACHABLE = EndpointConnectionError(endpoint_url="https://dynamodb")
+
+
+@pytest.mark.usefixtures("pauses")
+def test_parked_tokens_are_parked_again_while_the_store_is_in_trouble(
     load: Load, vendor: dict[str, str], stores: Stores, log: StringIO
 ) -> None:
-    from tests.adapters.faults import refusing
-
     stores.put(active(OWNER, id=CONNECTION))
-    refresh = load("refresh_connection", **vendor)
-    kept = event("refresh_connection", "parked")
-    from botocore.exceptions import EndpointConnectionError
+    with refusing("dynamodb", "UpdateItem", UNREACHABLE):
+        assert load("refresh_connection", **vendor)(event("refresh_connection", "parked")) == DONE
+    assert '"reason":"parked again"' in log.getvalue()
 
-    with refusing("dynamodb", "UpdateItem", EndpointConnectionError(endpoint_url="https://dynamodb")):
-        assert refresh(kept) == again(kept)
+
+@pytest.mark.usefixtures("pauses")
+def test_parked_tokens_that_no_store_takes_for_long_come_again(
+    load: Load, vendor: dict[str, str], stores: Stores, clock: HeldClock, log: StringIO
+) -> None:
+    stores.put(active(OWNER, id=CONNECTION))
+    clock.now += 30 * 86_400
+    kept = event("refresh_connection", "parked")
+    with refusing("dynamodb", "UpdateItem", UNREACHABLE):
+        assert load("refresh_connection", **vendor)(kept) == again(kept)
     assert '"reason":"storage_unavailable"' in log.getvalue()

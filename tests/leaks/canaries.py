@@ -50,7 +50,14 @@ class Canaries:
 def forms(text: str) -> set[str]:
     """How a text may be written: as it is, in a URL, in JSON, in base64 at any of its three positions, in hex."""
     data = text.encode()
-    written = {text, json.dumps(text)[1:-1], quote(text, safe=""), quote_plus(text), data.hex(), data.hex().upper()}
+    written = {
+        text,
+        json.dumps(text)[1:-1],
+        quote(text, safe=""),
+        quote_plus(text),
+        data.hex(),
+        data.hex().upper(),
+    }
     written |= {re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), form) for form in written}
     for before in range(3):
         for encode in (b64encode, urlsafe_b64encode):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 from sandbox.onerecord import charts, faults, integrator
-from sandbox.records import Account, Patient
+from sandbox.onerecord.replies import fresh_transaction_id
+from sandbox.records import Account, Patient, chart
 from sandbox.records.patients import _PEOPLE
 from sandbox.world.world import World
 from tests.leaks.canaries import Canaries, in_a_chart, word
@@ -23,9 +23,9 @@ def planted(world: World, canaries: Canaries) -> Iterator[None]:
         canaries.add("portal id", portal.id)
     with (
         mock.patch.dict(_PEOPLE, people),
-        mock.patch.object(charts, "chart", _charts(canaries, charts.chart)),
+        mock.patch.object(charts, "chart", _charts(canaries, chart)),
         mock.patch.dict(faults._MESSAGES, _words(canaries, faults._MESSAGES)),
-        mock.patch.object(integrator, "fresh_transaction_id", _kept(canaries, integrator.fresh_transaction_id)),
+        mock.patch.object(integrator, "fresh_transaction_id", _kept(canaries, fresh_transaction_id)),
         mock.patch.object(world.outside.grants, "redeem", _overheard(canaries, world.outside.grants.redeem)),
     ):
         yield
@@ -64,11 +64,14 @@ def _account(canaries: Canaries) -> Account:
 
 
 def _charts(canaries: Canaries, real: Callable[..., Any]) -> Callable[..., Any]:
-    def chart(profile: str, patient: Patient) -> Any:
-        known = {str(getattr(patient, field)) for field in patient.__slots__} | {patient.name, *patient.given.split()}
+    def marked(profile: str, patient: Patient) -> Any:
+        known = {str(getattr(patient, field)) for field in patient.__slots__} | {
+            patient.name,
+            *patient.given.split(),
+        }
         return in_a_chart(canaries, real(profile, patient), known)
 
-    return chart
+    return marked
 
 
 def _words(canaries: Canaries, messages: Mapping[int, str]) -> dict[int, str]:
@@ -76,12 +79,12 @@ def _words(canaries: Canaries, messages: Mapping[int, str]) -> dict[int, str]:
 
 
 def _kept(canaries: Canaries, fresh: Callable[[], str]) -> Callable[[], str]:
-    def fresh_transaction_id() -> str:
+    def kept() -> str:
         made = fresh()
         canaries.add("transaction id", made)
         return made
 
-    return fresh_transaction_id
+    return kept
 
 
 def _overheard(canaries: Canaries, redeem: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,5 +95,3 @@ def _overheard(canaries: Canaries, redeem: Callable[..., Any]) -> Callable[..., 
         return redeem(endpoint, scenario, code, verifier, state)
 
     return overheard
-
-

@@ -54,8 +54,14 @@ ALLOWED = {
     ("signed URL", "HTTP file Location"): "a file, for whoever may read it, for five minutes",
     ("portal id", "DynamoDB calls"): "which portal a connection is to; the user is a digest there",
     ("portal id", "DynamoDB items"): "which portal a connection is to; the user is a digest there",
-    ("state", "DynamoDB calls"): "the portal's own, in the address that a launch leads to: public in the directory",
-    ("state", "DynamoDB items"): "the portal's own, in the address that a launch leads to: public in the directory",
+    (
+        "state",
+        "DynamoDB calls",
+    ): "the portal's own, in the address that a launch leads to: public in the directory",
+    (
+        "state",
+        "DynamoDB items",
+    ): "the portal's own, in the address that a launch leads to: public in the directory",
 } | {(kind, "HTTP records"): "the records that were asked for" for kind in _HEALTH}
 
 type Collected = dict[str, list[str]]
@@ -126,7 +132,9 @@ def _messages(world: World, queue: str) -> Iterator[str]:
 
 def _executions(world: World) -> Iterator[str]:
     machines = world.aws("stepfunctions")
-    listed = machines.get_paginator("list_executions").paginate(stateMachineArn=world.stack.outputs["StateMachineArn"])
+    listed = machines.get_paginator("list_executions").paginate(
+        stateMachineArn=world.stack.outputs["StateMachineArn"]
+    )
     for execution in (e for page in listed for e in page["executions"]):
         arn = execution["executionArn"]
         yield json.dumps(machines.describe_execution(executionArn=arn), default=str)
@@ -147,7 +155,9 @@ def _items(world: World) -> Iterator[str]:
     for table in tables(world):
         for page in world.aws("dynamodb").get_paginator("scan").paginate(TableName=table):
             # What is sealed is looked through too: as the bytes that it is.
-            yield from (json.dumps(row, default=lambda sealed: sealed.decode("latin-1")) for row in page["Items"])
+            yield from (
+                json.dumps(row, default=lambda sealed: sealed.decode("latin-1")) for row in page["Items"]
+            )
 
 
 def _schedules(world: World) -> Iterator[str]:

@@ -8,7 +8,7 @@ with one decision changed.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from unittest.mock import patch
 
@@ -27,9 +27,11 @@ from portico.refresh import Failure, Refresher, Renewal
 from portico.secret import Secret
 from portico.tokens import TokenReply, Tokens
 from tests.protocols import refresh_world
-from tests.protocols.refresh_world import Make, MemoryItems, Seal, World, broken, marked, opened, renewed
+from tests.protocols.effects import Make
+from tests.protocols.items import MemoryItems, Seal, marked, opened, renewed
+from tests.protocols.refresh_world import broken
 
-MOST_HISTORIES = 20_000
+MOST_HISTORIES = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Mutant:
     """A planted fault: what was changed, and what it is made of."""
 
     name: str
-    make: Make = Make()
+    make: Make = field(default_factory=Make)
     changed: Callable[[], Any] | None = None
 
     @contextmanager

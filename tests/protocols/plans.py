@@ -5,7 +5,7 @@ to end), so times, crashes and troubles cluster there.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from random import Random
 
 from tests.protocols.portal import Rotation
@@ -25,6 +25,15 @@ class Kind(StrEnum):
     QUEUE_DOWN = "queue down"
     KEYS_DOWN = "keys down"
     DEVICE_DEAD = "device dead"
+
+
+class Weather(Enum):
+    """What else goes wrong, beside the events."""
+
+    CALM = "nothing"
+    SLOW = "AWS and the vendor take their time"
+    LATE = "the queue is late"
+    ROUGH = "everything may"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +64,18 @@ class Plan:
     events: tuple[Event, ...]
 
 
-ROTATIONS = (*[Rotation.STATIC] * 2, *[Rotation.SAME] * 4, Rotation.BRANCH, *[Rotation.LATEST] * 2) + (
+ROTATIONS = (
+    *[Rotation.STATIC] * 2,
+    *[Rotation.SAME] * 4,
+    Rotation.BRANCH,
+    *[Rotation.LATEST] * 2,
     *[Rotation.STRICT] * 6,
-    *[Rotation.FAMILY] * 4,
+    *[Rotation.FAMILY] * 6,
 )
+WEATHERS = (*[Weather.CALM] * 7, *[Weather.SLOW] * 2, *[Weather.LATE] * 2, *[Weather.ROUGH] * 9)
 LIVES = (300.0, 3600.0, 3600.0, 3600.0)
 # Of the token's life: about to be refreshed, over, or in its first half.
 AGES = (0.9, 0.9, 1.1, 1.1, 1.1, 1.1, 0.2)
-TROUBLE = (0.0, 0.0, 0.0, 0.15, 0.3, 0.6)
 COMERS = (*[Kind.USE] * 5, *[Kind.FETCH] * 3, *[Kind.KEEP_ALIVE] * 2)
 MISHAPS = (
     *[Kind.DATABASE_DOWN] * 6,
@@ -81,9 +94,12 @@ def plan(seed: int) -> Plan:
     random = Random(seed)
     draw, pick = random.random, random.choice
     events = []
+    # Many faults at once excuse a loss: where it is calm, each has to be borne alone.
+    weather = pick(WEATHERS)
+    calm, rough = weather is Weather.CALM, weather is Weather.ROUGH
     for _ in range(pick((1, 2, 2, 3, 3, 4, 6))):
         events.append(Event(_moment(random), pick(COMERS), random.getrandbits(32)))
-    for _ in range(pick((0, 0, 1, 1, 2))):
+    for _ in range(1 if calm or weather is Weather.LATE else pick((0, 0, 1, 1, 2))):
         kind = pick(MISHAPS)
         at = pick(events).at + 1.5 * draw() if draw() < 0.5 else _moment(random)
         seconds = 60 + 120 * draw() if kind is Kind.DEVICE_DEAD else pick((3, 8, 20, 40, 60)) * (0.5 + draw())
@@ -98,11 +114,11 @@ def plan(seed: int) -> Plan:
         age=pick(AGES),
         omits_refresh=draw() < 0.3,
         skew=pick((0.05, 0.05, 1.0)),
-        vendor_trouble=pick(TROUBLE),
-        aws_trouble=pick((0.0, 0.0, 0.0, 0.05, 0.2)),
-        slow=pick((0.0, 0.0, 0.0, 0.0, 0.15, 0.5)),
-        crashes=pick((0.0, 0.0, 0.25, 0.6)),
-        late_messages=pick((0.0, 0.0, 0.0, 0.3, 0.6)),
+        vendor_trouble=pick((0.15, 0.3, 0.6, 0.0)) if rough else 0.0,
+        aws_trouble=pick((0.0, 0.0, 0.05, 0.2)) if rough else 0.0,
+        slow=0.5 if weather is Weather.SLOW else pick((0.0, 0.0, 0.0, 0.15)) if rough else 0.0,
+        crashes=pick((0.0, 0.25, 0.6)) if rough else 0.0,
+        late_messages=0.6 if weather is Weather.LATE else pick((0.0, 0.0, 0.3)) if rough else 0.0,
         events=tuple(sorted(events, key=lambda event: event.at)),
     )
 

@@ -28,6 +28,7 @@ class Worker:
         "greenlet",
         "holding",
         "leased_at",
+        "leased_until",
         "name",
         "refusals",
         "skew",
@@ -43,6 +44,7 @@ class Worker:
         self.dying = False
         self.greenlet: Any = None
         self.leased_at: float | None = None
+        self.leased_until = 0.0
         self.refusals = 0
         self.holding: Any = None
 

@@ -10,7 +10,8 @@ from portico.connection import Connection
 from portico.exchange import Activation
 from portico.refresh import Failure, Renewal
 from tests.backends import Backend
-from tests.protocols.refresh_world import CONNECTION, START
+from tests.protocols.effects import START
+from tests.protocols.items import CONNECTION
 
 _numbers = itertools.count(1)
 

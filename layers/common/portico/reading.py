@@ -32,9 +32,9 @@ class Reader:
     clock: Clock
 
     def owned(self, retrieval_id: str, owner: str) -> Retrieval:
-        """The retrieval, in whatever state. Raises NotFound."""
+        """The retrieval, in whatever state: also one whose deletion did not get to its end. Raises NotFound."""
         retrieval = self.retrievals.get(retrieval_id) if is_id(retrieval_id) else None
-        if retrieval is None or retrieval.reason == "cancelled":
+        if retrieval is None:
             raise NotFound
         return retrieval.owned_by(owner)
 
@@ -44,6 +44,8 @@ class Reader:
         Raises NotFound, Gone after retention, and for a failed one its reason's error.
         """
         retrieval = self.owned(retrieval_id, owner)
+        if retrieval.reason == "cancelled":
+            raise NotFound
         now = self.clock()
         if retrieval.status is not Status.RUNNING and now >= retrieval.expires_at:
             raise Gone("retention_over")

@@ -410,7 +410,11 @@ class Refresher:
             self._refresh(connection, tokens, tokens.refresh)
         except ReauthorizationRequired:
             return "reauthorization_required"
-        except (RefreshInProgress, PortalUnusable, PortalUnreachable, PortalBusy, PortalUnclear):
+        except RefreshInProgress:
+            # Whoever holds the lease may have died before its delayed message, or be this worker's own lost answer.
+            self.retries.later(connection.id, connection.generation)
+            return "left to the next try"
+        except (PortalUnusable, PortalUnreachable, PortalBusy, PortalUnclear):
             # Its own delayed message is on the way, or the portal asked for more time than that.
             return "left to the next try"
         return "refreshed"

@@ -56,7 +56,9 @@ class Launch:
                 if bound is not found:
                     self.attempts.replace(found, bound)
             except Conflict:
-                continue
+                if self.attempts.get(bound.key) != bound:
+                    continue
+                # This very write, repeated after a lost answer.
             client_url = f"{base_url}/oauth/callback/{session}"
             return authorization_url.with_client_url(_spoken(bound.outbound, ticket), client_url), cookie_now
         raise Conflict

@@ -11,13 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from portico.errors import Conflict, KeyUnavailable, StorageUnavailable
 
@@ -35,22 +29,19 @@ _TRANSFER = Config(
     s3={"addressing_style": "path"},
     signature_version="s3v4",
 )
+# Beside every server error (5xx): what some services say with a 4xx when they are busy.
 _LATER = {
-    "InternalServerError",
-    "InternalFailure",
-    "InternalError",
-    "KMSInternalException",
-    "DependencyTimeoutException",
     "LimitExceededException",
+    "NoSuchUpload",  # completed or aborted by a try whose answer was lost: the whole file is written anew
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
+    "RequestThrottled",
+    "RequestTimeout",
     "SlowDown",
     "ThrottlingException",
     "Throttling",
     "TooManyRequestsException",
     "TransactionInProgressException",
-    "503",
 }
 _KEY_GONE = {"DisabledException", "KMSInvalidStateException", "KeyUnavailableException"}
 _lock = threading.Lock()
@@ -77,7 +68,7 @@ def errors() -> Iterator[None]:
     """Failed conditions become Conflict, throttling and outages StorageUnavailable; the rest is a defect."""
     try:
         yield
-    except (ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError):
+    except (ConnectionError, HTTPClientError):
         raise StorageUnavailable from None
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
@@ -88,7 +79,7 @@ def errors() -> Iterator[None]:
             raise (Conflict if "ConditionalCheckFailed" in reasons else StorageUnavailable) from None
         if code in _KEY_GONE:
             raise KeyUnavailable from None
-        if code in _LATER:
+        if code in _LATER or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
             raise StorageUnavailable from None
         raise
 
