@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LOCAL := .local
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup demo run test unit nightly soak check bench build deploy lock clean format
+.PHONY: help setup demo run test proof unit nightly soak check bench build deploy lock clean format
 
 help: ## what can be run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,9 +58,15 @@ run: setup ## the same world, stays up; PORT is the API's (8080)
 # --- tests and checks --------------------------------------------------------------------------
 
 WORKERS ?= 2
+# What a change is tried with, and what a merge is proven with as well.
+TESTS := $(addprefix tests/,unit sandbox contracts adapters functions world workflows journey app)
+PROOFS := $(addprefix tests/,policy protocols faults threats leaks fuzz)
 
-test: setup ## pass the tests
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile
+test: setup ## pass the tests (the long proofs apart)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -p no:schemathesis $(TESTS)
+
+proof: setup ## pass the long proofs: protocols, faults, threats, leaks, least privilege, fuzzing
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PROOFS)
 
 unit: setup ## the fast part of the tests: the domain alone
 	$(PY) -m pytest tests/unit -p no:schemathesis
@@ -82,6 +88,7 @@ check: setup $(VENV)-sam/.ready $(VENV)-checkov/.ready ## format, lint, types, t
 	$(VENV)-checkov/bin/checkov --config-file .checkov.yaml -f template.yaml
 	$(VENV)-checkov/bin/checkov --config-file .checkov.yaml -f .aws-sam/expanded.json
 	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory proof
 
 format: setup ## put the code into the house's form
 	$(VENV)/bin/ruff format .

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from portico import deployment
-from portico.adapters import aws, onerecord
+from portico.adapters import aws
 from sandbox.outside import Outside, PortalInfo, running
 from tests import backends
 from tests.adapters.stores import Stores

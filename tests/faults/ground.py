@@ -83,16 +83,17 @@ class Ground:
 
     def call(self, function: str, request: Json) -> Told:
         """What a freshly started function answers."""
+        return told(self.load(function), request)
+
+    def load(self, function: str) -> Function:
+        """A function that was just started."""
         urls = {
             "DIRECTORY_URL": self.outside.urls.directory,
             "INTEGRATOR_URL": self.outside.urls.integrator,
             "REDIRECTOR_HOSTS": self.outside.urls.redirector.partition("://")[2],
             "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
         }
-        settings = urls | self.settings
-        return told(
-            handlers.load(function, self.stores.backend, self.monkeypatch, **settings), request
-        )
+        return handlers.load(function, self.stores.backend, self.monkeypatch, **urls | self.settings)
 
     def http(self, function: str, case: str, **parameters: str) -> Json:
         """A kept request of this test's user, for another thing."""

@@ -1,8 +1,16 @@
+import pytest
+
 from portico.adapters.tombstones import TombstoneFolder
 from tests.adapters.stores import Stores
 from tests.functions.conftest import Load
 from tests.functions.handlers import event
 from tests.samples import NOW, active, retrieval_of
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_by_others(stores: Stores, load: Load) -> None:
+    """The stores are shared: what other tests deleted is applied first."""
+    load("apply_tombstones")(event("apply_tombstones", "all"))
 
 
 def test_what_a_backup_brought_back_is_deleted_and_counted(load: Load, stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """The refresh protocol keeps its promises in every history that is played, and the proof can tell when it does not."""
 
+import gc
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -33,7 +34,7 @@ def test_no_history_breaks_a_promise() -> None:
 
 
 def test_every_planted_fault_is_found() -> None:
-    with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("fork"), gc.freeze) as pool:
         found = dict(
             zip((mutant.name for mutant in MUTANTS), pool.map(_hunted, range(len(MUTANTS))), strict=True)
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from portico import pkce
-from portico.attempt import Attempt, State, state_mark
+from portico.attempt import LONGEST_SECONDS, Attempt, State, state_mark
 from portico.connection import Status
 from portico.directory import Portal
 from portico.errors import (
@@ -39,7 +39,11 @@ def test_a_start_stores_a_pending_connection_and_its_attempt(world: World) -> No
         Status.PENDING,
         portal().as_json(),
     )
-    assert (connection.created_at, connection.pending_until, connection.attempt) == (START, START + 2700, key)
+    assert (connection.created_at, connection.pending_until, connection.attempt) == (
+        START,
+        START + LONGEST_SECONDS,
+        key,
+    )
     assert world.attempts.items == {
         key: Attempt(
             key=key,
@@ -217,7 +221,7 @@ def test_a_connection_that_came_to_nothing_cannot_be_reconnected(world: World) -
 
 def test_an_abandoned_connection_cannot_be_reconnected(world: World) -> None:
     login = world.start()
-    world.clock.advance(2700)
+    world.clock.advance(LONGEST_SECONDS)
     with pytest.raises(Gone, match="abandoned"):
         world.reconnect(login.id)
 

@@ -73,6 +73,7 @@ def test_another_onerecord_takes_the_place_of_the_sandbox(world: World) -> None:
         "JwtIssuer": world.urls.issuer,
         "ReturnUrls": f"{world.api}/app/,{world.api}/app/return",
         "PublicBaseUrl": world.api,
+        "AppOrigin": world.api,
         "FirstPollSeconds": "0",
     }
     assert other.status()["onerecord"] == "http://127.0.0.1:9001"
