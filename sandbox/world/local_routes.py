@@ -107,7 +107,8 @@ async def _clock(world: "World", given: Json) -> Json:
         world.outside.clock.advance(_needed(given, "advance"))
     except ValueError as error:
         raise BadInput(str(error)) from None
-    return {"now": datetime.fromtimestamp(world.outside.clock.now(), UTC).isoformat()}
+    fired = await asyncio.to_thread(world.fire_schedules)
+    return {"now": datetime.fromtimestamp(world.outside.clock.now(), UTC).isoformat(), "fired": fired}
 
 
 async def _log(world: "World", given: Json) -> Json:

@@ -14,6 +14,7 @@ from sandbox.world import gateway
 from sandbox.world.deploy import Stack, deploy
 from sandbox.world.emulator import Emulator
 from sandbox.world.local_routes import local_routes
+from sandbox.world.schedules import Schedules
 from sandbox.world.settings import Settings
 
 
@@ -37,6 +38,7 @@ class World:
         self.api = api
         self.ready = False
         self._counted: Counter[AwsCall] = Counter()
+        self._schedules = Schedules(self.aws)
 
     @classmethod
     @asynccontextmanager
@@ -91,6 +93,11 @@ class World:
     def aws(self, service: str) -> Any:
         """A boto3 client of the emulator, as the account's root."""
         return self.emulator.client(service)
+
+    def fire_schedules(self) -> int:
+        """Fires the stack's schedules that are due by the sandbox's clock; how many those were."""
+        group = self.stack.physical_ids.get("KeepAliveGroup")
+        return self._schedules.fire(group, self.outside.clock.now()) if group else 0
 
     def aws_calls(self) -> Counter[AwsCall]:
         """The calls that functions and workflows have made since `forget_aws_calls`, or since the start."""

@@ -27,7 +27,7 @@ from tests.sandbox.client import Client, Connected
 ISSUER = "https://login.example.com"
 VISIBILITY_SECONDS = 150
 """After which the queue brings a message again that a function did not take."""
-SOON = 0.25
+SOON = 0.4
 """The total deadline of a call of the vendor, in seconds."""
 
 
@@ -60,8 +60,6 @@ class Ground:
     login: Callable[[PortalInfo], Connected]
     subject: str = field(default_factory=fresh_owner)
     settings: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
-    _loaded: dict[str, Function] = field(default_factory=dict)
 
     @property
     def clock(self) -> HeldClock:

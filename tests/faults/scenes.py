@@ -280,7 +280,7 @@ class Exchanging(Scene):
 # --- records at once -------------------------------------------------------------------------------
 
 
-class _OverAConnection(Scene):
+class OverAConnection(Scene):
     """A scene with a connection that must come out of it alive: its tokens open, and the portal takes them."""
 
     so_far: dict[str, Any] = {}  # noqa: RUF012 - never changed
@@ -307,7 +307,7 @@ class _OverAConnection(Scene):
 
 
 @scene("retrieve_records-at-once")
-class AtOnce(_OverAConnection):
+class AtOnce(OverAConnection):
     function = "retrieve_records"
 
     def request(self) -> Json:
@@ -366,7 +366,7 @@ class AtOnceLarge(AtOnce):
 
 
 @scene("retrieve_records-later")
-class Later(_OverAConnection):
+class Later(OverAConnection):
     function = "retrieve_records"
 
     def request(self) -> Json:
@@ -378,7 +378,7 @@ class Later(_OverAConnection):
         return self.last.status == 202 and [self.ground.execution(rid) for rid in known] == ["RUNNING"]
 
 
-class _OverARetrieval(_OverAConnection):
+class _OverARetrieval(OverAConnection):
     filter = RecordsRequest(("Patient",))
 
     def prepare(self) -> None:
@@ -534,7 +534,7 @@ class Cancelling(_OverARetrieval):
 
 
 @scene("manage_connections-list")
-class Listing(_OverAConnection):
+class Listing(OverAConnection):
     function = "manage_connections"
 
     def request(self) -> Json:
@@ -546,7 +546,7 @@ class Listing(_OverAConnection):
 
 
 @scene("manage_connections-read")
-class ReadingOne(_OverAConnection):
+class ReadingOne(OverAConnection):
     function = "manage_connections"
 
     def request(self) -> Json:
@@ -624,7 +624,7 @@ class Burying(_Deleted):
 
 
 @scene("rewrap_tokens")
-class Rewrapping(_OverAConnection):
+class Rewrapping(OverAConnection):
     function = "rewrap_tokens"
 
     def prepare(self) -> None:
@@ -652,7 +652,7 @@ class Rewrapping(_OverAConnection):
 # --- the refresh queue -----------------------------------------------------------------------------
 
 
-class _Message(_OverAConnection):
+class _Message(OverAConnection):
     function = "refresh_connection"
 
     def message(self) -> Json:

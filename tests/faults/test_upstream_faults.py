@@ -23,7 +23,7 @@ from tests.faults.scenes import (
     Scene,
     Searching,
     Taking,
-    _OverAConnection,
+    OverAConnection,
 )
 from tests.faults.upstream import FAULTS, Fault, failing, hurry
 
@@ -108,7 +108,7 @@ def cells() -> Iterator[object]:
 def test_trouble(ground: Ground, call: str, name: str, when: str) -> None:
     made, fault = CALLS[call], FAULTS[name]
     scene = SCENES[made.scene](ground)
-    hurry(ground)
+    hurry(ground, fault)
     peers: list[Told] = []
     if when == "concurrent":
         point = next(n for n, effect in enumerate(EFFECTS[made.scene]) if effect.startswith("onerecord."))
@@ -138,7 +138,7 @@ def stored_after(scene: Scene, told: Told, fault: Fault) -> None:
         closed = fault.kind in "RU"
         assert scene.connection.status is (Status.CLOSED if closed else Status.PENDING)
         assert scene.connection.tokens is None
-    if isinstance(scene, _OverAConnection):
+    if isinstance(scene, OverAConnection):
         after = scene.connection
         marked = told.word in ("reauthorization-required", "ReauthorizationRequired")
         assert after.status is (Status.REAUTHORIZATION_REQUIRED if marked else Status.ACTIVE)
@@ -153,6 +153,8 @@ def stored_after(scene: Scene, told: Told, fault: Fault) -> None:
 def ended_after(scene: Scene, told: Told, fault: Fault) -> None:
     """What comes of it once the trouble is over."""
     ground = scene.ground
+    if fault.late:
+        ground.monkeypatch.setattr("tests.faults.upstream.SOON", 20.0)
     if told.come_again:
         ground.later(1 + (told.retry_after or 0))
     if isinstance(scene, Exchanging):
@@ -161,7 +163,7 @@ def ended_after(scene: Scene, told: Told, fault: Fault) -> None:
         if fault.kind in "RU" or fault.spent:
             assert scene.reason() in ("rejected", "outcome_unknown")
         return
-    if isinstance(scene, _OverAConnection) and scene.connection.status is not Status.ACTIVE:
+    if isinstance(scene, OverAConnection) and scene.connection.status is not Status.ACTIVE:
         assert fault.kind == "R"
         assert scene.connection.reason == "portal_refused"
         return
@@ -192,7 +194,7 @@ def failed(scene: Beginning | Taking, told: Told) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in FAULTS if name != "other-endpoint"))
 def test_the_last_good_copy_serves_while_the_directory_is_in_trouble(ground: Ground, name: str) -> None:
-    hurry(ground)
+    hurry(ground, FAULTS[name])
     scene = Searching(ground)
     function = ground.load("search_portals")
     assert told_by(function, scene.request()).status == 200

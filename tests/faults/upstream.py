@@ -4,13 +4,14 @@
 signal, `U` any other refusal. The sandbox plays most of them; what it does not play, a server of the tests does.
 """
 
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from portico import config, deployment
+from portico.adapters.onerecord import OneRecordIntegrator
 from tests.adapters.recorder import Answer, recording
 from tests.faults.ground import SOON, Ground
 
@@ -134,26 +135,19 @@ def _nowhere(ground: Ground, place: str) -> Iterator[str]:
         yield f"http://{host}:{port}"
 
 
-def hurry(ground: Ground) -> None:
-    """Deadlines and caps small enough for tests."""
-    for name in ("TOKEN_SECONDS", "START_SECONDS", "DIRECTORY_SECONDS", "RESULT_SECONDS", "CONNECT_SECONDS"):
-        ground.monkeypatch.setattr(f"portico.adapters.onerecord.{name}", SOON)
-    ground.monkeypatch.setattr("portico.deployment.integrator", _hurried(ground))
+def hurry(ground: Ground, fault: Fault) -> None:
+    """Caps small enough for tests; deadlines too, where the fault is to wait for ever."""
+    adapter = "portico.adapters.onerecord"
     for name in ("LARGEST_DIRECTORY", "LARGEST_RECORDS", "LARGEST_RESULT", "LARGEST_REPLY"):
-        ground.monkeypatch.setattr(f"portico.adapters.onerecord.{name}", 2 * 1024 * 1024)
+        ground.monkeypatch.setattr(f"{adapter}.{name}", 2 * 1024 * 1024)
+    if fault.place:
+        ground.monkeypatch.setattr(f"{adapter}.CONNECT_SECONDS", SOON)
+    if fault.late:
+        for name in ("TOKEN_SECONDS", "START_SECONDS", "DIRECTORY_SECONDS", "RESULT_SECONDS"):
+            ground.monkeypatch.setattr(f"{adapter}.{name}", SOON)
+        ground.monkeypatch.setattr(deployment, "integrator", _hurried)
 
 
-def _hurried(ground: Ground) -> Any:
-    from portico import config, deployment
-    from portico.adapters.onerecord import OneRecordIntegrator
-
-    def integrator() -> OneRecordIntegrator:
-        urls = config.required("INTEGRATOR_URL"), config.required("DIRECTORY_URL")
-        return OneRecordIntegrator(deployment.onerecord(), *urls, records_seconds=SOON)
-
-    return integrator
-
-
-def body(answer: Mapping[str, Any]) -> Any:
-    """The JSON of an answer."""
-    return json.loads(answer["body"])
+def _hurried() -> OneRecordIntegrator:
+    urls = config.required("INTEGRATOR_URL"), config.required("DIRECTORY_URL")
+    return OneRecordIntegrator(deployment.onerecord(), *urls, records_seconds=SOON)

@@ -10,7 +10,7 @@ from portico.adapters import aws, items
 from portico.adapters.attempts_table import AttemptsTable
 from portico.attempt import Attempt, State
 from portico.connection import Connection, ConnectionPage, Status
-from portico.errors import Cancelled, Conflict, InvalidRequest
+from portico.errors import Cancelled, Conflict, InvalidRequest, StorageUnavailable
 from portico.exchange import Activation
 from portico.ids import base64url, is_id
 from portico.refresh import Failure, Renewal
@@ -19,6 +19,8 @@ from portico.rewrapping import Sealed, SealedPage
 _UNFINISHED_KEPT_SECONDS = 30 * 86_400
 # Items that one page of a sweep looks at: a second or two of KMS calls.
 _SCANNED = 200
+# How often what a throttled table left out of a batch is asked for again.
+_ROUNDS = 5
 # Nothing is in flight and nothing failed.
 _SETTLED: Mapping[str, float] = {
     "lease_until": 0,
@@ -73,11 +75,13 @@ class ConnectionsTable:
             self.name: {"Keys": [{"id": {"S": i}} for i in ids], "ConsistentRead": True}
         }
         found: list[Connection] = []
-        while wanted:
+        for _ in range(_ROUNDS):
             answer = aws.client("dynamodb").batch_get_item(RequestItems=wanted)
             found += [connection_of(row) for row in answer["Responses"].get(self.name, [])]
             wanted = answer.get("UnprocessedKeys") or {}
-        return found
+            if not wanted:
+                return found
+        raise StorageUnavailable
 
     # --- connecting --------------------------------------------------------------------------------
 
