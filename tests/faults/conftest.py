@@ -46,7 +46,9 @@ def ground(
     stores = Stores(moto)
     stores.clock.now = NOW
     monkeypatch.setattr(deployment, "clock", stores.clock)
-    monkeypatch.setattr(deployment, "sleep", lambda seconds: setattr(stores.clock, "now", stores.clock.now + seconds))
+    monkeypatch.setattr(
+        deployment, "sleep", lambda seconds: setattr(stores.clock, "now", stores.clock.now + seconds)
+    )
     # Pauses between tries take no time here.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(aws, "time", SimpleNamespace(sleep=lambda _: None))

@@ -103,11 +103,13 @@ class Effects:
             return AWSResponse(request.url, 200, {}, MockRawResponse(b"{}"))
         answer = botocore_stubber(event_name, request)
         assert answer is not None
-        if event_name.endswith(".Decrypt") and answer.status_code == 400 and b"AccessDenied" in answer.content:
+        if (
+            event_name.endswith(".Decrypt")
+            and answer.status_code == 400
+            and b"AccessDenied" in answer.content
+        ):
             # KMS says that it is another key; the stand-in has no word for it.
-            return AWSResponse(
-                request.url, 400, {}, MockRawResponse(b'{"__type": "IncorrectKeyException"}')
-            )
+            return AWSResponse(request.url, 400, {}, MockRawResponse(b'{"__type": "IncorrectKeyException"}'))
         if token and answer.status_code == 200:
             self._transacted.add(token)
         if event_name.endswith(".SendMessage") and answer.status_code == 200:

@@ -218,9 +218,13 @@ def told(function: Function, request: Json) -> Told:
         return Told(0, type(error).__name__, again)
     if "batchItemFailures" in answer:
         refused = bool(answer["batchItemFailures"])
-        return Told(0 if refused else 200, "again" if refused else "taken", VISIBILITY_SECONDS if refused else None)
+        return Told(
+            0 if refused else 200, "again" if refused else "taken", VISIBILITY_SECONDS if refused else None
+        )
     if "statusCode" not in answer:
-        return Told(200, str(answer.get("status", "complete" if answer.get("complete") else "")), None, answer)
+        return Told(
+            200, str(answer.get("status", "complete" if answer.get("complete") else "")), None, answer
+        )
     headers = answer["headers"]
     again = int(headers["Retry-After"]) if answer["statusCode"] >= 400 and "Retry-After" in headers else None
     slug = ""

@@ -102,9 +102,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
         "dynamodb.Query",
         "dynamodb.BatchGetItem",
     ),
-    "manage_connections-read": (
-        "dynamodb.GetItem",
-    ),
+    "manage_connections-read": ("dynamodb.GetItem",),
     "poll_retrieval": (
         "dynamodb.GetItem",
         "kms.Decrypt",
@@ -138,9 +136,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
         "onerecord.result",
         "dynamodb.UpdateItem",
     ),
-    "read_retrieval": (
-        "dynamodb.GetItem",
-    ),
+    "read_retrieval": ("dynamodb.GetItem",),
     "read_retrieval-cancel": (
         "dynamodb.GetItem",
         "dynamodb.UpdateItem",
@@ -149,9 +145,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
         "dynamodb.DeleteItem",
         "dynamodb.DeleteItem",
     ),
-    "read_retrieval-file": (
-        "dynamodb.GetItem",
-    ),
+    "read_retrieval-file": ("dynamodb.GetItem",),
     "receive_callback": (
         "dynamodb.GetItem",
         "kms.GenerateDataKey",
@@ -175,9 +169,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
         "dynamodb.GetItem",
         "scheduler.DeleteSchedule",
     ),
-    "refresh_connection-parked": (
-        "dynamodb.UpdateItem",
-    ),
+    "refresh_connection-parked": ("dynamodb.UpdateItem",),
     "refresh_connection-retry": (
         "dynamodb.GetItem",
         "kms.Decrypt",

@@ -271,7 +271,10 @@ class Exchanging(Scene):
         return self.last.status == 200 and self.state() is State.CONNECTED and self.ground.honoured(stored)
 
     def reason(self) -> str | None:
-        if self.connection.status is not Status.CLOSED or self.last.word not in ("gone", "authorization-rejected"):
+        if self.connection.status is not Status.CLOSED or self.last.word not in (
+            "gone",
+            "authorization-rejected",
+        ):
             return None
         assert self.connection.tokens is None
         return self.connection.reason
@@ -477,7 +480,11 @@ class Finishing(_OverARetrieval):
     def done(self) -> bool:
         stored = self.retrieval
         gone = not self.ground.objects(stored.prefix)
-        ended = (stored.status, stored.reason, self.last.word) == (RetrievalStatus.FAILED, "timeout", "failed")
+        ended = (stored.status, stored.reason, self.last.word) == (
+            RetrievalStatus.FAILED,
+            "timeout",
+            "failed",
+        )
         return ended and gone
 
 
@@ -574,13 +581,20 @@ class _Deleted(_OverAResult):
 
     def scheduled(self) -> bool:
         backend = self.ground.stores.backend
-        found = backend.client("scheduler").list_schedules(GroupName=backend.schedule_group, NamePrefix=self.id)
+        found = backend.client("scheduler").list_schedules(
+            GroupName=backend.schedule_group, NamePrefix=self.id
+        )
         return bool(found["Schedules"])
 
     def gone(self) -> bool:
         rest = self.ground.connection(self.id), self.ground.retrieval_now(self.rid)
         buried = self.ground.objects(f"tombstones/{self.id}")
-        return rest == (None, None) and not self.ground.objects(self.prefix) and not self.scheduled() and bool(buried)
+        return (
+            rest == (None, None)
+            and not self.ground.objects(self.prefix)
+            and not self.scheduled()
+            and bool(buried)
+        )
 
 
 @scene("manage_connections-delete")
@@ -729,7 +743,11 @@ class Parked(_Message):
 
     def done(self) -> bool:
         refresh = self.ground.tokens(self.connection).refresh
-        return self.last.word == "taken" and refresh is not None and refresh.reveal() == "the newer refresh token"
+        return (
+            self.last.word == "taken"
+            and refresh is not None
+            and refresh.reveal() == "the newer refresh token"
+        )
 
 
 def begun(name: str, ground: Ground) -> Scene:

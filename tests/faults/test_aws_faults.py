@@ -72,7 +72,9 @@ def trouble(ground: Ground, service: str, operation: str, kind: str) -> Abstract
         case "unreachable":
             return refusing(service, operation, EndpointConnectionError(endpoint_url=NOWHERE))
         case _:
-            ground.effects.lose_answers(f"{service}.{operation}", 1 if kind == "answer-lost-once" else LASTING)
+            ground.effects.lose_answers(
+                f"{service}.{operation}", 1 if kind == "answer-lost-once" else LASTING
+            )
             return nullcontext()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from portico.adapters import aws
 from portico.attempt import State
 from portico.connection import Connection, Status
 from tests.adapters.faults import failing, refusing
@@ -44,11 +45,6 @@ def test_a_key_that_is_disabled_costs_nothing_but_time(
 def flipped(sealed: bytes | None) -> bytes:
     assert sealed is not None
     return sealed[:-1] + bytes([sealed[-1] ^ 1])
-
-
-def swapped_key(sealed: bytes | None) -> bytes:
-    assert sealed is not None
-    return sealed[:60] + bytes([sealed[60] ^ 1]) + sealed[61:]
 
 
 def cut(sealed: bytes | None) -> bytes:
@@ -140,8 +136,6 @@ def test_a_batch_that_never_comes_whole_is_told_and_ends(ground: Ground) -> None
         asked.append("again")
         parsed.clear()
         parsed |= json.loads(json.dumps(left))
-
-    from portico.adapters import aws
 
     events = aws.client("dynamodb").meta.events
     events.register("after-call.dynamodb.BatchGetItem", after)

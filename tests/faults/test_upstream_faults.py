@@ -20,10 +20,10 @@ from tests.faults.scenes import (
     AtOnce,
     Beginning,
     Exchanging,
+    OverAConnection,
     Scene,
     Searching,
     Taking,
-    OverAConnection,
 )
 from tests.faults.upstream import FAULTS, Fault, failing, hurry
 
@@ -51,12 +51,26 @@ CALLS = {
     "exchange": Call(
         "exchange_token",
         "token",
-        {"N": UNAVAILABLE, "B": UNAVAILABLE, "A": PORTAL_ERROR, "S": PORTAL_ERROR, "R": REJECTED, "U": REJECTED},
+        {
+            "N": UNAVAILABLE,
+            "B": UNAVAILABLE,
+            "A": PORTAL_ERROR,
+            "S": PORTAL_ERROR,
+            "R": REJECTED,
+            "U": REJECTED,
+        },
     ),
     "refresh": Call(
         "retrieve_records-refreshing",
         "refresh",
-        {"N": UNAVAILABLE, "B": UNAVAILABLE, "A": PORTAL_ERROR, "S": PORTAL_ERROR, "R": REAUTHORIZE, "U": PORTAL_ERROR},
+        {
+            "N": UNAVAILABLE,
+            "B": UNAVAILABLE,
+            "A": PORTAL_ERROR,
+            "S": PORTAL_ERROR,
+            "R": REAUTHORIZE,
+            "U": PORTAL_ERROR,
+        },
     ),
     "start": Call(
         "begin_retrieval",
@@ -82,14 +96,28 @@ CALLS = {
     "fetch": Call(
         "retrieve_records-at-once",
         "fetch",
-        {"N": UNAVAILABLE, "B": UNAVAILABLE, "A": PORTAL_ERROR, "S": PORTAL_ERROR, "R": REAUTHORIZE, "U": PORTAL_ERROR},
+        {
+            "N": UNAVAILABLE,
+            "B": UNAVAILABLE,
+            "A": PORTAL_ERROR,
+            "S": PORTAL_ERROR,
+            "R": REAUTHORIZE,
+            "U": PORTAL_ERROR,
+        },
         otherwise={"400-known": PORTAL_ERROR, "403-known": PORTAL_ERROR},
         skipped=("other-endpoint",),
     ),
     "directory": Call(
         "search_portals",
         "search",
-        {"N": UNAVAILABLE, "B": UNAVAILABLE, "A": PORTAL_ERROR, "S": PORTAL_ERROR, "R": PORTAL_ERROR, "U": PORTAL_ERROR},
+        {
+            "N": UNAVAILABLE,
+            "B": UNAVAILABLE,
+            "A": PORTAL_ERROR,
+            "S": PORTAL_ERROR,
+            "R": PORTAL_ERROR,
+            "U": PORTAL_ERROR,
+        },
         otherwise={"401": UNAVAILABLE, "401-known": UNAVAILABLE},
         skipped=("other-endpoint",),
     ),
@@ -167,7 +195,11 @@ def ended_after(scene: Scene, told: Told, fault: Fault) -> None:
         assert fault.kind == "R"
         assert scene.connection.reason == "portal_refused"
         return
-    if isinstance(scene, Beginning | Taking) and told.word in ("PortalRejected", "ResultTooLarge", "RetrievalFailed"):
+    if isinstance(scene, Beginning | Taking) and told.word in (
+        "PortalRejected",
+        "ResultTooLarge",
+        "RetrievalFailed",
+    ):
         failed(scene, told)
         return
     if told.word == "restart":

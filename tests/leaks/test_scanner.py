@@ -53,7 +53,7 @@ def test_the_scanner_finds_a_planted_canary_of_each_class_in_each_sink(
     kind: str, collected: Collected, search: Search, canaries: Canaries
 ) -> None:
     for sink in SINKS:
-        short = sorted(collected[sink], key=len)
+        short = sorted(collected[sink], key=len)[:5]
         innocent = next((text for text in short if kind not in search.classes_in(text)), "-")
         middle = len(innocent) // 2
         for written in forms(canaries.of(kind)[0]):

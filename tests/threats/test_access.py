@@ -225,7 +225,7 @@ def test_t27_what_is_kept_to_know_a_repetition_by_is_no_secret(
 
 def test_t28_a_flood_of_strangers_writes_nothing(world: World, app: App, outside: Outside) -> None:
     browser = BoundBrowser(app.started(outside.portal("epic")))
-    unknown = secrets.token_urlsafe(32)
+    unknown, strangers = secrets.token_urlsafe(32), httpx.Client(base_url=world.api, trust_env=False)
     world.forget_aws_calls()
     for _ in range(ROUNDS):
         for path in (
@@ -234,8 +234,8 @@ def test_t28_a_flood_of_strangers_writes_nothing(world: World, app: App, outside
             browser.launched.request.url.path, f"{httpx.URL(browser.callback).path}?code=abc",
             f"{httpx.URL(browser.callback).path}?error=access_denied", "/v1/connections", "/nothing",
         ):  # fmt: skip
-            httpx.get(world.api + path, trust_env=False)
-            httpx.post(world.api + path, json={"handle": unknown}, trust_env=False)
+            strangers.get(path)
+            strangers.post(path, json={"handle": unknown})
     assert writes(world) == []
     reads = sum(count for call, count in world.aws_calls().items() if call.function != "refresh_connection")
     assert reads == ROUNDS * 6, "one read for each well-formed session or ticket, none for the rest"
