@@ -40,9 +40,13 @@ def main(sizes: list[int]) -> None:
             _table("AWS calls of a connect (start, launch, callback, exchange)", world.aws_calls())
             world.forget_aws_calls()
             _retrieve(app, connection)
-            _table("AWS calls of an asynchronous retrieval (about 2,000 resources, 19 types)", world.aws_calls())
+            _table(
+                "AWS calls of an asynchronous retrieval (about 2,000 resources, 19 types)", world.aws_calls()
+            )
             world.forget_aws_calls()
-            app.post(f"/v1/connections/{connection}/records", json={"resources": ["Patient"]}).raise_for_status()
+            app.post(
+                f"/v1/connections/{connection}/records", json={"resources": ["Patient"]}
+            ).raise_for_status()
             _table("AWS calls of records at once", world.aws_calls())
             _large(world, app, connection, sizes)
 
@@ -83,7 +87,9 @@ def _large(world: World, app: httpx.Client, connection: str, sizes: list[int]) -
 
 def _slowest(world: World) -> float:
     """Seconds of the last invocation of poll_retrieval, which took the result in."""
-    lines = httpx.get(f"{world.api}/_local/log", params={"function": "poll_retrieval"}, trust_env=False).json()["lines"]
+    lines = httpx.get(
+        f"{world.api}/_local/log", params={"function": "poll_retrieval"}, trust_env=False
+    ).json()["lines"]
     found = [float(m[1]) for line in lines if (m := _DURATION.search(line["message"]))]
     return found[-1] / 1000
 

@@ -213,8 +213,12 @@ def trouble_without_an_alarm(stack: Json) -> list[str]:
     """Every signal is counted from a log and has an alarm; so has every measure of AWS's that we watch."""
     alarms = [alarm["Properties"] for _, alarm in of_type(stack, "AWS::CloudWatch::Alarm")]
     rung = {alarm["MetricName"] for alarm in alarms}
-    rung |= {one["Value"] for alarm in alarms for one in alarm.get("Dimensions", []) if one["Name"] == "reason"}
-    patterns = " ".join(one["Properties"]["FilterPattern"] for _, one in of_type(stack, "AWS::Logs::MetricFilter"))
+    rung |= {
+        one["Value"] for alarm in alarms for one in alarm.get("Dimensions", []) if one["Name"] == "reason"
+    }
+    patterns = " ".join(
+        one["Properties"]["FilterPattern"] for _, one in of_type(stack, "AWS::Logs::MetricFilter")
+    )
     return sorted((SIGNALS | MEASURES) - rung) + sorted(s for s in SIGNALS if f'"{s}"' not in patterns)
 
 

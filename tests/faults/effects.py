@@ -85,7 +85,7 @@ class Effects:
         """botocore's hook, in the place of the stand-in's own: carries the request out there."""
         if request.url.startswith(NOWHERE):
             return None  # another hook has answered
-        _, service, operation = event_name.split(".")
+        service, operation = event_name.split(".")[1:]
         name = f"{_SHORT.get(service, service)}.{operation}"
         self(name)
         answer = self._carry_out(request, event_name)
@@ -113,8 +113,8 @@ class Effects:
         if token and answer.status_code == 200:
             self._transacted.add(token)
         if event_name.endswith(".SendMessage") and answer.status_code == 200:
-            sent = json.loads(request.body)
-            self.sent.append((self.now() + sent["DelaySeconds"], json.loads(sent["MessageBody"])))
+            message = json.loads(request.body)
+            self.sent.append((self.now() + message["DelaySeconds"], json.loads(message["MessageBody"])))
         return answer
 
 

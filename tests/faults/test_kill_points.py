@@ -1,8 +1,9 @@
 """A function is killed before each of its effects and after the last; then whoever called it comes again.
 
-`alone`: killed once. `twice`: killed at the same point again, where leases and counts are kept. `peer`: another worker does the whole of it at
-that moment, then this one dies. `stalled`: another worker does the whole of it, and this one goes on.
-Whatever the point, in the end it is done, or somebody is told why not; never both, never neither.
+`alone`: killed once. `twice`: killed at the same point again, where leases and counts are kept. `peer`: another
+worker does the whole of it at that moment, then this one dies. `stalled`: another worker does the whole of it,
+and this one goes on. Whatever the point, in the end it is done, or somebody is told why not; never both, never
+neither.
 """
 
 from collections.abc import Iterator

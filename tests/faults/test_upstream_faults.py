@@ -45,6 +45,8 @@ class Call:
     """Faults that are none here: the answer says nothing of a token, an endpoint or a grant."""
 
 
+_AWAY = {"N": UNAVAILABLE, "B": UNAVAILABLE}
+_WRONG = {"A": PORTAL_ERROR, "S": PORTAL_ERROR}
 _TASK = {"N": "0 PortalUnreachable", "B": "0 PortalBusy", "A": "0 PortalUnclear", "S": "0 PortalUnusable"}
 _OF_TOKENS = ("empty-token", "other-endpoint")
 CALLS = {
