@@ -43,7 +43,7 @@ export async function request(method, url, { body, headers = {}, signal, patienc
       continue;
     }
     const problem = await problemOf(response);
-    const again = BUSY.has(problem.status) || problem.slug === "exchange-in-progress";
+    const again = BUSY.has(problem.status);
     if (!again || tries >= patience) throw problem;
     tries += 1;
     await sleep(problem.retryAfter ?? 2, signal);

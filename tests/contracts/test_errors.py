@@ -107,7 +107,7 @@ def sections(text: str) -> dict[str, str]:
 
 # --- the workflow ----------------------------------------------------------------------------------
 
-NOT_OURS = ("States.", "Lambda.", "Runtime.")
+NOT_OURS = ("States.", "Lambda.", "Runtime.", "Sandbox.")
 
 
 def retried(state: dict[str, Any]) -> set[str]:

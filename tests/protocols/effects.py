@@ -53,7 +53,7 @@ class Effects:
         self.healthy = False
         self.down = {"database": 0.0, "queue": 0.0, "keys": 0.0}
         self.device_dead_until = 0.0
-        self.refused_anew = self.parked_late = False
+        self.refused_anew = self.stored_late = False
         self.deleted_at: float | None = None
         self.marked_at = 0.0
         self.troubles: list[float] = []
@@ -72,7 +72,7 @@ class Effects:
         slow = plan_.slow and draw() < plan_.slow
         if slow:
             self.trouble()
-            self.parked_late = self.parked_late or worker.name == "parked"
+            self.stored_late = self.stored_late or worker.name == "parked"
         simulation.wait(30 - 20 * draw() if slow else 0.03 * draw())
         crash = worker.crash
         if crash is not None and crash[0] == name:

@@ -101,8 +101,8 @@ class Promises(Vendor):
             raise Violation("a login is asked for, and the refresh token works")
         if works or grant.revoked:
             return
-        # Parked tokens that the queue brought late were as good as orphaned meanwhile.
-        if grant.rotation is Rotation.STATIC or not (grant.orphaned or self.parked_late):
+        # Tokens that came to the table late, by the queue or a slow worker, were as good as orphaned meanwhile.
+        if grant.rotation is Rotation.STATIC or not (grant.orphaned or self.stored_late):
             raise Violation("the connection is lost without a reason")
         if grant.rotation in FORGIVING and grant.orphaned:
             # One mishap is what the window is for. Those before have used up the retries that come by themselves.

@@ -142,7 +142,7 @@ class World(Promises):
                 self.note(f"{name}: {outcome}")
                 return
             self.trouble()
-            self.parked_late = self.parked_late or name == "parked"
+            self.stored_late = self.stored_late or name == "parked"
             if receives == MOST_RECEIVES:
                 self.dead_letters.append((name, content))
                 return
@@ -244,8 +244,11 @@ class World(Promises):
 
     def renew(self, connection_id: str, renewal: Renewal) -> None:
         self.write("renew", lambda: self.items.renew(connection_id, renewal))
-        assert self.simulation.current is not None
-        self.simulation.current.holding = None
+        worker = self.simulation.current
+        assert worker is not None
+        if worker.holding is not None and self.simulation.now > worker.leased_until:
+            self.stored_late = True
+        worker.holding = None
 
     def release(self, connection: Connection, failure: Failure) -> None:
         self.write("release", lambda: self.items.release(connection, failure))
@@ -357,7 +360,7 @@ class World(Promises):
         if not self.healthy:
             if draw() < self.plan.late_messages:
                 self.simulation.at(arrival, self.trouble)
-                self.parked_late = self.parked_late or name == "parked"
+                self.stored_late = self.stored_late or name == "parked"
                 arrival += 60 * draw()
             else:
                 arrival += draw()

@@ -412,7 +412,9 @@ class Refresher:
             return "reauthorization_required"
         except RefreshInProgress:
             # Whoever holds the lease may have died before its delayed message, or be this worker's own lost answer.
-            self.retries.later(connection.id, connection.generation)
+            # While it is only too early, no: messages that send messages would multiply until the time has come.
+            if connection.next_refresh_at <= self.clock():
+                self.retries.later(connection.id, connection.generation)
             return "left to the next try"
         except (PortalUnusable, PortalUnreachable, PortalBusy, PortalUnclear):
             # Its own delayed message is on the way, or the portal asked for more time than that.

@@ -1,6 +1,6 @@
 /** Back from a portal: the connection is finished, or what became of it is explained. */
 
-import { json, request } from "../api.js";
+import { json, request, sleep } from "../api.js";
 import { h, set } from "../dom.js";
 import { arrival } from "../session.js";
 import { CONNECTION } from "../words.js";
@@ -43,6 +43,11 @@ async function finish(page, id, handle, card) {
     page.go(`/app/connections/${id}`, arrivalNotice(connection));
   } catch (problem) {
     if (page.signal.aborted) return;
+    if (problem.slug === "exchange-in-progress") {
+      // An earlier visit of this page has asked already, and is mostly done long before its lease is over.
+      await settled(page, id, problem.retryAfter ?? 35);
+      return finish(page, id, handle, card);
+    }
     const mayWork = problem.status === 0 || problem.status === 503 || problem.status === 502;
     if (!mayWork) arrival.set(null);
     set(
@@ -53,6 +58,15 @@ async function finish(page, id, handle, card) {
       }),
     );
     card.removeAttribute("aria-busy");
+  }
+}
+
+/** Waits until the connection is no longer pending, or for so many seconds. */
+async function settled(page, id, seconds) {
+  for (let waited = 0; waited < seconds && !page.signal.aborted; waited += 1) {
+    await sleep(1, page.signal);
+    const { status } = await json("GET", `/v1/connections/${id}`, { signal: page.signal });
+    if (status !== "pending") return;
   }
 }
 
