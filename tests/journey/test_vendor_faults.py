@@ -314,8 +314,8 @@ def test_a_fresh_token_that_is_refused_too_asks_for_a_new_login(
     outside.set_scenario(link.portal.id, faults=[fault("fetch", answer, calls=0)])
     assert refused(link.fetch("Patient")) == REAUTHORIZE
     assert outside.count("refresh", link.portal.id) == 1
-    assert outside.count("fetch", link.portal.id) == 2
-    assert outside.count("search") == 1, "it was made sure that it is not our own token"
+    assert outside.count("fetch", link.portal.id) == 3
+    assert outside.count("search") >= 1, "it was made sure that it is not our own token"
 
 
 @pytest.mark.parametrize("severity", ["ERROR", "FATAL", "Severe", "unheard-of"])

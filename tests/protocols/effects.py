@@ -54,6 +54,7 @@ class Effects:
         self.down = {"database": 0.0, "queue": 0.0, "keys": 0.0}
         self.device_dead_until = 0.0
         self.refused_anew = self.stored_late = False
+        self.deliveries = 0
         self.deleted_at: float | None = None
         self.marked_at = 0.0
         self.troubles: list[float] = []

@@ -223,6 +223,13 @@ class PresentsAtOnceAgain(Refresher):
         return None
 
 
+class TooEarlySendsAgain(Refresher):
+    def _in_background(self, connection: Connection) -> str:
+        if connection.next_refresh_at > self.clock():
+            self.retries.later(connection.id, connection.generation)
+        return Refresher._in_background(self, connection)
+
+
 class PostsHoweverLate(Refresher):
     def _post(self, held: Connection, refresh_token: Secret) -> TokenReply:
         return self.integrator.refresh(held.portal_id, refresh_token)
@@ -261,6 +268,11 @@ def early_retry() -> Any:
     return patch.object(refresh_world, "RETRY_SECONDS", 10)
 
 
+def newer_reply_dropped() -> Any:
+    """A reply that comes home after an earlier one was stored is taken for a lost race."""
+    return patch.object(refresh, "_outdates", lambda *_: False)
+
+
 def drops_the_rotated(self: Tokens, reply: TokenReply) -> Tokens:
     return Tokens(reply.access, self.refresh or reply.refresh, self.patient_id)
 
@@ -292,6 +304,7 @@ MUTANTS = (
     Mutant(
         "the rotated token is dropped", changed=lambda: patch.object(Tokens, "renewed", drops_the_rotated)
     ),
+    Mutant("a newer reply is dropped", changed=newer_reply_dropped),
     Mutant("an empty token is stored", changed=lambda: patch.object(Tokens, "renewed", stores_an_empty)),
     Mutant("marked on any error", Make(refresher=MarkOnAnyError)),
     Mutant("any refusal is believed", Make(refresher=BelievesAnyRefusal)),
@@ -300,6 +313,7 @@ MUTANTS = (
     Mutant("a lost race taken for a revocation", Make(refresher=LostRaceIsARevocation)),
     Mutant("an unknown outcome is forgotten", Make(refresher=UnknownOutcomeForgotten)),
     Mutant("the same token at once again", Make(refresher=PresentsAtOnceAgain)),
+    Mutant("a message that is too early sends another", Make(refresher=TooEarlySendsAgain)),
     Mutant("an access token that is over is handed out", Make(refresher=HandsOutTheOldToken)),
 )
 

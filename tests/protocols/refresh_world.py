@@ -43,6 +43,7 @@ OWNER = "0wnerAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 PATIENT = Secret("Tbt3KuCY0B5P")
 VISIBILITY_SECONDS = 150.0
 MOST_RECEIVES = 8
+MOST_DELIVERIES = 150
 
 
 class World(Promises):
@@ -151,6 +152,9 @@ class World(Promises):
                 lambda: self.deliver(name, content, seed + 1, receives + 1),
             )
 
+        self.deliveries += 1
+        if self.deliveries > MOST_DELIVERIES:
+            raise Violation("messages multiply")
         worker = self.worker(name, seed, body)
         self.simulation.spawn(worker, REFRESH_FUNCTION_SECONDS)
 

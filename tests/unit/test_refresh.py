@@ -354,7 +354,7 @@ def test_a_refused_access_token_without_a_refresh_token_needs_the_patient() -> N
 
 def test_new_tokens_that_are_refused_too_need_the_patient() -> None:
     world, connection_id = connected()
-    world.effects.fail("vendor.use", PortalRejected(401), PortalRejected(401))
+    world.effects.fail("vendor.use", *[PortalRejected(401)] * 3)
     with pytest.raises(ReauthorizationRequired):
         used(world, connection_id)
 

@@ -170,7 +170,8 @@ class Refresher:
             return connection, tokens
 
     def using[T](self, connection_id: str, call: Callable[[Connection, Tokens], T]) -> T:
-        """The outcome of `call` with fresh tokens; a 401 is answered by one refresh and one more call.
+        """The outcome of `call` with fresh tokens; a 401 is answered by one refresh and one more call,
+        and by a last one when OneRecord is seen to honour our own token.
 
         Raises what `call` raises, and as `fresh` does; DeviceTokenRefused or ReauthorizationRequired when even
         new tokens are refused.
@@ -182,11 +183,15 @@ class Refresher:
             if not token_refused(refused):
                 raise
         connection, tokens = self._after_refusal(connection)
-        try:
-            return call(connection, tokens)
-        except PortalRejected as refused:
-            if not token_refused(refused):
-                raise
+        for _ in range(2):
+            try:
+                return call(connection, tokens)
+            except PortalRejected as refused:
+                if not token_refused(refused):
+                    raise
+            # Once more, if it may have been our own device token that was replaced just now.
+            if not self.integrator.accepts_device_token():
+                raise DeviceTokenRefused
         self._refused_again(connection)
 
     def retry(self, connection_id: str, generation: int) -> str:
