@@ -310,7 +310,12 @@ class ConnectionsTable:
     def renew(self, connection_id: str, renewal: Renewal) -> None:
         with self.effects.around("connections.renew"):
             stored = self.items.get(connection_id)
-            if stored is None or stored.generation != renewal.generation - 1:
+            renewable = (ConnectionStatus.ACTIVE, ConnectionStatus.REAUTHORIZATION_REQUIRED)
+            if (
+                stored is None
+                or stored.generation != renewal.generation - 1
+                or stored.status not in renewable
+            ):
                 raise Conflict
             self.items[stored.id] = replace(
                 stored,

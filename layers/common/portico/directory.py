@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from portico import authorization_url, pkce
 from portico.authorization_url import Redirectors, UnusableUrl
@@ -107,14 +107,6 @@ class Listing:
     portals: Sequence[Portal]
     age: int = 0
     stale: bool = False
-
-
-class PortalDirectory(Protocol):
-    """The vendor's directory."""
-
-    def search(self, data_type: str, term: str) -> Listing:
-        """Portals that match a name, a ZIP code or an id; all of the category for an empty term."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
